@@ -1,0 +1,70 @@
+/** One failure: the status and public title a client sees. The log message is the error's own. */
+interface Problem {
+  readonly status: number;
+  readonly title: string;
+}
+
+/**
+ * Every code that a client can meet, with its HTTP status (RFC 9110) and public title (RFC 9457 `title`).
+ * `gateway/pipeline/README.md` documents each one, and a test says so.
+ */
+export const PROBLEMS = {
+  bad_request: { status: 400, title: 'The request is malformed' },
+  bad_path: { status: 400, title: 'The path is ambiguous' },
+  bad_host: { status: 400, title: 'The host is missing or malformed' },
+  bad_cookie: { status: 400, title: 'The session cookie was sent more than once' },
+  session_required: { status: 401, title: 'Sign in to continue' },
+  session_ended: { status: 401, title: 'The session has ended; sign in again' },
+  key_missing: { status: 401, title: 'An API key is required' },
+  key_malformed: { status: 401, title: 'The API key is malformed' },
+  key_unknown: { status: 401, title: 'The API key is not known' },
+  key_expired: { status: 401, title: 'The API key has expired' },
+  key_revoked: { status: 401, title: 'The API key was revoked' },
+  key_rotated: { status: 401, title: 'The API key was replaced by a newer one' },
+  route_denied: { status: 403, title: 'No rule allows this request' },
+  cross_site: { status: 403, title: 'Requests from other sites are refused' },
+  not_found: { status: 404, title: 'Nothing is here' },
+  account_unknown: { status: 404, title: 'No account answers under this name' },
+  method_refused: { status: 405, title: 'The method is not allowed' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  body_too_large: { status: 413, title: 'The request body is too large' },
+  upgrade_refused: { status: 426, title: 'Only WebSocket upgrades are possible' },
+  rate_limited: { status: 429, title: 'Too many requests' },
+  headers_too_large: { status: 431, title: 'The request headers are too large' },
+  internal: { status: 500, title: 'The gateway failed' },
+  upstream_failed: { status: 502, title: 'The application did not answer properly' },
+  upstream_unreachable: { status: 503, title: 'The application cannot be reached' },
+  store_unavailable: { status: 503, title: 'The session store cannot be reached; try again shortly' },
+  draining: { status: 503, title: 'The gateway is restarting; try again shortly' },
+  upstream_timeout: { status: 504, title: 'The application took too long to answer' },
+} as const satisfies Record<string, Problem>;
+
+/** A code from {@link PROBLEMS}. */
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Extra facts that the answer to a failure needs. */
+interface FailureOptions {
+  readonly cause?: unknown;
+  /** Seconds for a `Retry-After` header. */
+  readonly retryAfterSeconds?: number;
+}
+
+/**
+ * The one error class of the gateway: a code for the client, a message for the operator's log.
+ * The message never reaches a client; it must not hold a secret either, because logs outlive secrets.
+ */
+export class GatewayError extends Error {
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly title: string;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: ProblemCode, message: string, options: FailureOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'GatewayError';
+    this.code = code;
+    this.status = PROBLEMS[code].status;
+    this.title = PROBLEMS[code].title;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
