@@ -1,0 +1,156 @@
+import type { Counter, Histogram } from './metric-child.ts';
+import type { MetricRegistry } from './metric-registry.ts';
+
+/** From a tenth of a millisecond, which the gateway itself takes, to the upstream's time-out. */
+const SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+/** Counts requests of one route. */
+export interface RequestRecorder {
+  /**
+   * Counts one finished request.
+   *
+   * @param gatewaySeconds time in the gateway itself, without the wait for the upstream.
+   * @param upstreamSeconds time until the upstream's answer began; `undefined` when it was not asked.
+   */
+  record(status: number, gatewaySeconds: number, upstreamSeconds: number | undefined): void;
+}
+
+/** The metrics of the contract, declared; whoever knows a fact sets or counts it. */
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
+
+/** Declares the gateway's metrics. Call it once for each registry. */
+export function createGatewayMetrics(registry: MetricRegistry) {
+  const requests = registry.counter({
+    name: 'zasov_requests_total',
+    help: 'Requests answered, by route, access and status.',
+    labels: ['route', 'access', 'status'],
+    childLimit: 5000,
+  });
+  const requestSeconds = registry.histogram({
+    name: 'zasov_request_seconds',
+    help: 'Time of a request: spent in the gateway itself, and waiting for the upstream to begin its answer.',
+    labels: ['part'],
+    buckets: SECONDS,
+  });
+  const parts = {
+    gateway: requestSeconds.child({ part: 'gateway' }),
+    upstream: requestSeconds.child({ part: 'upstream' }),
+  };
+  return {
+    /** A recorder for a route; keep it, since it holds the look-ups. */
+    requestRecorder: (route: string, access: string): RequestRecorder =>
+      requestRecorder((status) => requests.child({ route, access, status }), parts),
+    ...sessionMetrics(registry),
+    ...regionMetrics(registry),
+    ...operationMetrics(registry),
+  };
+}
+
+function sessionMetrics(registry: MetricRegistry) {
+  return {
+    sessionsActive: registry
+      .gauge({ name: 'zasov_sessions_active', help: 'Signed-in sessions that are alive.' })
+      .child({}),
+    sessionRotations: registry
+      .counter({
+        name: 'zasov_session_rotations_total',
+        help: 'Session identifiers issued in place of others.',
+      })
+      .child({}),
+    sessionGraceHits: registry
+      .counter({
+        name: 'zasov_session_grace_hits_total',
+        help: 'Requests with an identifier in its grace time.',
+      })
+      .child({}),
+    sessionThefts: registry.counter({
+      name: 'zasov_session_theft_total',
+      help: 'Sessions ended because two parties held them, by what gave it away.',
+      labels: ['kind'],
+    }),
+    apiKeysRejected: registry.counter({
+      name: 'zasov_api_key_rejected_total',
+      help: 'API calls refused for their key, by code.',
+      labels: ['code'],
+    }),
+    adminsDenied: registry.counter({
+      name: 'zasov_admin_denied_total',
+      help: 'Attempts on administrators’ routes that were refused, by reason.',
+      labels: ['reason'],
+    }),
+    rateLimited: registry.counter({
+      name: 'zasov_rate_limited_total',
+      help: 'Requests refused by a limit.',
+      labels: ['limit'],
+    }),
+  };
+}
+
+function regionMetrics(registry: MetricRegistry) {
+  return {
+    regionHealthy: registry.gauge({
+      name: 'zasov_region_healthy',
+      help: 'Whether a region has a node that answers (1) or none (0).',
+      labels: ['region'],
+    }),
+    nodeHealthy: registry.gauge({
+      name: 'zasov_node_healthy',
+      help: 'Whether a node passes its health checks.',
+      labels: ['region', 'node'],
+    }),
+    failovers: registry
+      .counter({ name: 'zasov_failovers_total', help: 'Requests that another node took over.' })
+      .child({}),
+    streamsActive: registry.gauge({
+      name: 'zasov_streams_active',
+      help: 'Open WebSockets and event streams.',
+      labels: ['kind'],
+    }),
+  };
+}
+
+function operationMetrics(registry: MetricRegistry) {
+  return {
+    certificateExpiry: registry.gauge({
+      name: 'zasov_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate of a host ends, as Unix time.',
+      labels: ['host'],
+      childLimit: 20_000,
+    }),
+    policyReloads: registry.counter({
+      name: 'zasov_policy_reloads_total',
+      help: 'Policy sets loaded while running, by result.',
+      labels: ['result'],
+    }),
+    storeSeconds: registry.histogram({
+      name: 'zasov_store_seconds',
+      help: 'Time of an operation of the session store.',
+      labels: ['operation'],
+      buckets: SECONDS,
+    }),
+    logLinesDropped: registry
+      .counter({ name: 'zasov_log_lines_dropped_total', help: 'Log lines lost because nobody read the log.' })
+      .child({}),
+  };
+}
+
+function requestRecorder(
+  counterFor: (status: string) => Counter,
+  parts: { readonly gateway: Histogram; readonly upstream: Histogram },
+): RequestRecorder {
+  const byStatus = new Map<number, Counter>();
+  return {
+    record(status, gatewaySeconds, upstreamSeconds) {
+      let counter = byStatus.get(status);
+      if (!counter) {
+        counter = counterFor(status >= 100 && status <= 599 ? String(status) : 'other');
+        byStatus.set(status, counter);
+      }
+      counter.inc();
+      parts.gateway.observe(gatewaySeconds);
+      if (upstreamSeconds !== undefined) parts.upstream.observe(upstreamSeconds);
+    },
+  };
+}
