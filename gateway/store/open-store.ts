@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import type { Environment } from '../config/environment.ts';
+import { readSecret } from '../config/read-secret.ts';
+import type { SecretReference } from '../config/secret-reference.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/gateway-error.ts';
+import { openEmbeddedStore } from './embedded-store.ts';
+import type { RedisConnection, RedisPlace } from './redis-connection.ts';
+import type { FamilyTransitions, SessionStore } from './session-store.ts';
+
+/** Which store a gateway uses; the policy's `store` section, compiled. */
+export type StoreChoice =
+  | { readonly kind: 'embedded' }
+  | {
+      readonly kind: 'redis';
+      readonly place: RedisPlace;
+      /** Where the password is; never the password itself. */
+      readonly password: SecretReference | undefined;
+    };
+
+/** What a store is opened with. */
+export interface StoreOptions {
+  readonly choice: StoreChoice;
+  /** The data directory, in which the embedded store has its file. */
+  readonly data: string;
+  readonly environment: Environment;
+  readonly transitions: FamilyTransitions;
+  readonly clock: Clock;
+}
+
+/** An opened store, and the connection that counters of limits share with it where there is one. */
+export interface OpenedStore {
+  readonly store: SessionStore;
+  readonly connection: RedisConnection | undefined;
+}
+
+/**
+ * Opens the store that the policy names.
+ *
+ * @throws GatewayError `store_unavailable` when it cannot be used, `internal` when its password cannot be read.
+ */
+export async function openStore(options: StoreOptions): Promise<OpenedStore> {
+  const { choice, data, environment, transitions, clock } = options;
+  if (choice.kind === 'embedded') {
+    const store = openEmbeddedStore(join(data, 'sessions.db'), transitions, clock);
+    return { store, connection: undefined };
+  }
+  const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
+  // Loaded here only: a gateway with the embedded store need not carry a Redis client in its memory.
+  const { openRedisStore } = await import('./redis-store.ts');
+  const store = await openRedisStore({ place: { ...choice.place, password } });
+  return { store, connection: store.connection };
+}
+
+function passwordOf(reference: SecretReference, environment: Environment): string {
+  const reading = readSecret(reference, environment);
+  if ('value' in reading) return reading.value;
+  throw new GatewayError('internal', `store.password: ${reading.problem}`);
+}

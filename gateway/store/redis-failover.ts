@@ -1,0 +1,159 @@
+import { unavailable } from './redis-connection.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import type { RedisScript } from './redis-script.ts';
+import { REPLAY_MS, ReplayLog } from './replay-log.ts';
+
+/** How far the clocks of gateways may be apart, in ms. */
+const CLOCK_SKEW_MS = 2000;
+/** How long a request waits for a connection that is being made, in ms. */
+const GATE_MS = 1000;
+/** How long other nodes may take to notice a failover and to replay, in ms. */
+const SETTLE_MS = 5000;
+/** How often the number of replicas is asked for, in ms. */
+const INSPECT_MS = 2000;
+
+/**
+ * Sees a server go and another come. Until what this node did in the last seconds was done again there, nobody asks
+ * the new one: it would take ids that it never heard of for stolen ones.
+ */
+export class RedisFailover {
+  readonly log = new ReplayLog();
+  readonly #connection: RedisConnection;
+  readonly #scripts: readonly RedisScript[];
+  #runIds = '';
+  #closed: { promise: Promise<void>; open: () => void } | undefined;
+  #lostMs = 0;
+  #inspectedMs = 0;
+  /** When the last failover was noticed (monotonic ms). */
+  #followedMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #nextTurnMs = 0;
+  #clockOffsetMs = 0;
+  /** Ids issued in this time may be unknown to the server for no fault of their holder (machine clock, ms). */
+  #lost = { fromMs: 0, toMs: -1, serverMs: 0 };
+
+  constructor(connection: RedisConnection, scripts: readonly RedisScript[]) {
+    this.#connection = connection;
+    this.#scripts = scripts;
+  }
+
+  async start(): Promise<void> {
+    await this.#follow();
+    const { client } = this.#connection;
+    client.on('close', () => this.#shut());
+    client.on('ready', () => void this.#reopen());
+    client.on('+node', () => void this.#reopen());
+    this.#timer = setInterval(() => this.#look(), INSPECT_MS).unref();
+  }
+
+  /** Whether the store may be asked now. */
+  get isOpen(): boolean {
+    return this.#closed === undefined;
+  }
+
+  /** Waits until the store may be asked. @throws GatewayError `store_unavailable` after a second. */
+  async gate(): Promise<void> {
+    if (this.#closed === undefined) return;
+    let late: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      late = setTimeout(() => reject(unavailable(new Error('not connected'))), GATE_MS);
+    });
+    try {
+      await Promise.race([this.#closed.promise, deadline]);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** The server's clock, from what was last heard of it, in ms. */
+  serverNow(): number {
+    return Math.round(Date.now() + this.#clockOffsetMs);
+  }
+
+  /**
+   * Whether an id that the server does not know may be one that a failover lost: then the newest confirmation that
+   * the family may have, in ms on the server's clock; 0 otherwise.
+   */
+  adoptBefore(issuedMs: number): number {
+    const { fromMs, toMs, serverMs } = this.#lost;
+    return issuedMs >= fromMs && issuedMs <= toMs ? serverMs : 0;
+  }
+
+  /**
+   * Lets an id of an unknown family wait that a failover may have lost: the node that knows of it may not have
+   * replayed yet, and "unknown" would sign its holder out.
+   *
+   * @throws GatewayError `store_unavailable` for the first seconds after a failover.
+   */
+  refuseIfLost(issuedMs: number): void {
+    const isSettling = performance.now() - this.#followedMs < SETTLE_MS;
+    if (isSettling && this.adoptBefore(issuedMs) > 0)
+      throw unavailable(new Error('a session of the seconds that a failover lost is not back yet'));
+  }
+
+  /** Whether it is this node's turn to do what one node does every so often. */
+  async takeTurn(key: string, everyMs: number): Promise<boolean> {
+    if (performance.now() < this.#nextTurnMs) return false;
+    this.#nextTurnMs = performance.now() + everyMs;
+    try {
+      return (await this.#connection.client.set(key, '1', 'PX', everyMs, 'NX')) === 'OK';
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#connection.client.removeAllListeners('+node');
+    this.#closed?.open();
+    this.#closed = undefined;
+  }
+
+  #look(): void {
+    if (this.#closed === undefined || this.#connection.client.status === 'ready') void this.#reopen();
+  }
+
+  #shut(): void {
+    if (this.#closed !== undefined) return;
+    let open = (): void => undefined;
+    const promise = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    this.#closed = { promise, open };
+    this.#lostMs = Date.now();
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      await this.#follow();
+      this.#closed?.open();
+      this.#closed = undefined;
+    } catch {
+      // The connection broke again, or the server is no primary yet. What follows its next "ready" tries again;
+      // so does the timer, for a connection that stays and did not work.
+      this.#shut();
+    }
+  }
+
+  /** Looks whether the servers are still the same, and does again what others than these may lack. */
+  async #follow(): Promise<void> {
+    const lastMs = this.#closed === undefined ? this.#inspectedMs : this.#lostMs;
+    const sentMs = Date.now();
+    const { runIds, nowMs } = await this.#connection.inspect();
+    this.#inspectedMs = Date.now();
+    this.#clockOffsetMs = nowMs - (sentMs + this.#inspectedMs) / 2;
+    if (runIds === this.#runIds) return;
+    const primaries = [...this.#connection.primaries().values()];
+    await Promise.all(
+      primaries.flatMap((node) => this.#scripts.map(({ text }) => node.script('LOAD', text))),
+    );
+    if (this.#runIds !== '') {
+      // Not wider than what can have been lost: an older id that comes back is theft as ever.
+      const fromMs = lastMs - REPLAY_MS - CLOCK_SKEW_MS;
+      this.#lost = { fromMs, toMs: this.#inspectedMs + CLOCK_SKEW_MS, serverMs: nowMs };
+      this.#followedMs = performance.now();
+      await this.log.run(performance.now() - (this.#inspectedMs - lastMs) - REPLAY_MS);
+    }
+    this.#runIds = runIds;
+  }
+}

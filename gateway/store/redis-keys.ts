@@ -1,0 +1,46 @@
+/** Goes up when a key's meaning changes so that an older gateway could not work with it; see README.md. */
+const PREFIX = 'zasov:1:';
+/** Parts of the index of all families; each may lie on another server of a cluster. */
+export const SHARDS = 16;
+
+/** The channel on which every end and every change of a family is told. */
+export const PUSH_CHANNEL = `${PREFIX}push`;
+/** Where counters of limits are kept; see gateway/rate-limit/. */
+export const LIMIT_PREFIX = `${PREFIX}limit`;
+/** Held by the node that swept last. */
+export const SWEEP_KEY = `${PREFIX}sweep`;
+
+/** The channel on which a node hears its own heartbeat. */
+export function beatChannel(node: string): string {
+  return `${PREFIX}beat:${node}`;
+}
+
+/** The one key of a family. The braces decide its slot in a cluster, also for what may join it there later. */
+export function familyKey(id: string): string {
+  return `${PREFIX}{${id}}`;
+}
+
+/** A person's keys, which share a slot: the epoch that ends all, and the index of families. */
+export function personKeys(person: string): [epoch: string, families: string] {
+  return [`${PREFIX}person:{${person}}:epoch`, `${PREFIX}person:{${person}}:families`];
+}
+
+/** One shard of the index of all families: signed-in and anonymous by their end, and all by their last activity. */
+export interface ShardKeys {
+  readonly signedIn: string;
+  readonly anonymous: string;
+  readonly quiet: string;
+}
+
+/** The keys of a shard, which share a slot. */
+export function shardKeys(shard: number): ShardKeys {
+  const tag = `${PREFIX}index:{${shard}}:`;
+  return { signedIn: `${tag}signed-in`, anonymous: `${tag}anonymous`, quiet: `${tag}quiet` };
+}
+
+/** The shard of a family. Ids are hashes, so any sum spreads them. */
+export function shardOf(id: string): number {
+  let sum = 0;
+  for (let place = 0; place < id.length; place += 1) sum += id.charCodeAt(place) * (place + 1);
+  return sum % SHARDS;
+}
