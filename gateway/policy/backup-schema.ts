@@ -1,0 +1,78 @@
+import { duration } from './measure-schema.ts';
+import { ageRecipient, filePath, PLAIN_NAME, url, word } from './name-schema.ts';
+import { plainText } from './pattern-schema.ts';
+import { alternatives, list, section, wholeNumber } from './wording.ts';
+
+export const auditSchema = section({
+  dir: filePath('a directory')
+    .optional()
+    .describe(
+      'Where the audit log is written. Default DATA/audit. Its loss is noticed, not undone: back it up.',
+    ),
+})
+  .prefault({})
+  .describe('The tamper-evident record of who did what.');
+
+const argument = (meaning: string) => list(plainText('a word of a command'), 1).describe(meaning);
+
+export const backupSchema = section({
+  every: duration('1m', '7d').prefault('24h').describe('How often. Default 24h.'),
+  at: word({
+    not: 'not a time of day',
+    allowed: 'hours and minutes in quotes: "03:00"',
+    pattern: /^(?:[01]\d|2[0-3]):[0-5]\d$/,
+  })
+    .optional()
+    .describe('Time of day (UTC) of the first one. Default as soon as it is due.'),
+  recipients: list(ageRecipient(), 1).describe(
+    'age public keys that backups are encrypted to. Keep the private keys elsewhere: without one no backup opens.',
+  ),
+  to: alternatives(
+    {
+      dir: filePath('a directory').optional().describe('A directory on external storage.'),
+      s3: section({
+        endpoint: url(['http:', 'https:'], 'https://s3.example').describe('URL of the S3 service.'),
+        bucket: word({
+          not: 'not a bucket name',
+          allowed: '3 to 63 lower-case letters, digits, dots and -',
+          pattern: /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+        }).describe('Bucket.'),
+        region: word({
+          not: 'not a region name',
+          allowed: 'letters, digits and -',
+          pattern: /^[A-Za-z0-9-]{1,64}$/,
+        })
+          .prefault('us-east-1')
+          .describe('Region of the service. Default us-east-1.'),
+        prefix: word({
+          not: 'not a prefix',
+          allowed: 'letters, digits, dots, slashes, - and _, not beginning with a slash',
+          pattern: /^(?!\/)[\w./-]{0,256}$/,
+        })
+          .prefault('')
+          .describe('What the names of archives begin with. Default nothing.'),
+        object_lock: duration('1d', '365d')
+          .optional()
+          .describe('How long nobody can delete an archive, a thief with the credentials neither.'),
+      })
+        .optional()
+        .describe('An S3 bucket; credentials come from the environment.'),
+    },
+    [['dir'], ['s3']],
+  ).describe('Where backups go: away from this machine.'),
+  keep: wholeNumber(1, 10_000).prefault(30).describe('How many are kept. Default 30.'),
+  drill_every: duration('1h', '365d')
+    .prefault('7d')
+    .describe('How often a backup is proved by restoring it. Default 7d.'),
+  include: list(
+    section({
+      name: word(PLAIN_NAME).describe('Name inside the archive.'),
+      dump: argument('Command and its arguments that writes the data to standard output; no shell.'),
+      restore: argument('Command and its arguments that reads it from standard input; no shell.'),
+    }),
+  )
+    .prefault([])
+    .describe('What else goes into a backup: a database dump, say.'),
+})
+  .optional()
+  .describe('Encrypted copies on external storage. Off unless given.');

@@ -1,0 +1,152 @@
+import { resolve } from 'node:path';
+
+import { anyGlob, compileTextGlob } from '../core/glob.ts';
+import { networkList } from '../core/network.ts';
+import { compileAnswerRule } from './compile-answer-rule.ts';
+import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
+import type { StoreChoice } from '../store/open-store.ts';
+import type { RedisPlace } from '../store/redis-connection.ts';
+import type { PolicySettings } from './policy-schema.ts';
+import type {
+  AccountRule,
+  CertificateSource,
+  Policy,
+  Route,
+  RoutingPolicy,
+  SessionPolicy,
+} from './policy.ts';
+
+const DEFAULT_GRACE_MS = 20_000;
+
+/** Turns validated settings into the snapshot that the request path works with. */
+export function compilePolicy(settings: PolicySettings): Policy {
+  const { protection } = settings;
+  return {
+    listen: settings.listen,
+    workers: settings.workers,
+    trustedProxies: networkList(settings.trusted_proxies),
+    store: compileStore(settings.store),
+    masterKey: settings.secrets.master_key,
+    tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
+    accounts: compileAccounts(settings.accounts),
+    regions: settings.regions.map(({ id, nodes, role, health }) => ({
+      id,
+      nodes,
+      role,
+      health: {
+        path: health.path,
+        everyMs: health.every,
+        timeoutMs: health.timeout,
+        unhealthyAfter: health.unhealthy_after,
+        healthyAfter: health.healthy_after,
+      },
+    })),
+    routing: compileRouting(settings),
+    routes: settings.routes.map((route): Route => {
+      const isOpening = route.access !== 'deny' && route.access !== 'admin';
+      return {
+        name: route.name,
+        matches: compileRequestRule(route.match, isOpening ? 'grants' : 'restricts'),
+        access: route.access,
+        onUnauthenticated: route.on_unauthenticated,
+        bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
+      };
+    }),
+    sessions: compileSessions(settings.sessions),
+    ...compileKeyPlaces(settings),
+    protection: {
+      headerBytes: protection.header_bytes,
+      headerTimeoutMs: protection.header_timeout,
+      bodyIdleTimeoutMs: protection.body_idle_timeout,
+      upstreamTimeoutMs: protection.upstream_timeout,
+      connections: protection.connections,
+      streamMaxAgeMs: protection.stream_max_age,
+      drainMs: protection.drain,
+    },
+    logLevel: settings.log.level,
+  };
+}
+
+/** The schema has seen to it that a Redis has exactly one way to be reached. */
+function compileStore(store: PolicySettings['store']): StoreChoice {
+  const { kind, url, sentinels, name, cluster, username, password } = store;
+  if (kind === 'embedded') return { kind };
+  const redis = (place: RedisPlace): StoreChoice => ({ kind, place, password });
+  if (cluster !== undefined) return redis({ kind: 'cluster', nodes: cluster, username });
+  if (sentinels !== undefined) return redis({ kind: 'sentinel', sentinels, name: name ?? '', username });
+  return redis({ kind: 'single', url: url ?? '', username });
+}
+
+function compileCertificates({ tls, accounts }: PolicySettings): CertificateSource[] {
+  if (tls.certificates === undefined) return [{ kind: 'self_signed', hosts: defaultHosts(accounts.host) }];
+  return tls.certificates.flatMap(({ hosts, self_signed: isSelfSigned, cert, key }): CertificateSource[] => {
+    if (isSelfSigned === true) return [{ kind: 'self_signed', hosts }];
+    if (cert === undefined || key === undefined) return [];
+    return [{ kind: 'files', hosts, certFile: resolve(cert), keyFile: resolve(key) }];
+  });
+}
+
+function defaultHosts(host: { prefix: string; suffix: string } | undefined): string[] {
+  if (host === undefined || host.prefix !== '' || !host.suffix.startsWith('.')) return ['localhost'];
+  return [`*${host.suffix}`, host.suffix.slice(1), 'localhost'];
+}
+
+function compileAccounts({ host, header, single }: PolicySettings['accounts']): AccountRule {
+  if (host !== undefined) return { kind: 'host', ...host };
+  return header === undefined ? { kind: 'single', account: single ?? 'main' } : { kind: 'header', header };
+}
+
+function compileRouting({ routing, regions }: PolicySettings): RoutingPolicy {
+  const ids = regions.map(({ id }) => id);
+  return {
+    defaultRegion: routing.home.default ?? ids[0] ?? '',
+    homeByAccount: new Map(Object.entries(routing.home.accounts)),
+    failover: routing.failover ?? ids,
+    retryAttempts: routing.retry.attempts,
+  };
+}
+
+/** The grace that holds when a policy names none: it must leave half of a rotation without old ids. */
+export function defaultGraceMs(rotateEveryMs: number): number {
+  return Math.min(DEFAULT_GRACE_MS, Math.floor(rotateEveryMs / 3));
+}
+
+function compileSessions(sessions: PolicySettings['sessions']): SessionPolicy {
+  return {
+    rotateEveryMs: sessions.rotate_every,
+    graceMs: sessions.grace ?? defaultGraceMs(sessions.rotate_every),
+    idleMs: sessions.idle,
+    lifetimeMs: sessions.lifetime,
+    perSubject: sessions.per_subject,
+    bind: { userAgent: sessions.bind.includes('user_agent'), network: sessions.bind.includes('network') },
+    crashGrace: sessions.crash_grace,
+    loginPage: sessions.login_page,
+    anonymous: { lifetimeMs: sessions.anonymous.lifetime, perClient: sessions.anonymous.per_client },
+    isVaulted: anyGlob(sessions.vault.map(compileTextGlob)),
+    isStripped: anyGlob(sessions.strip.map(compileTextGlob)),
+    isPassive: compilePaths(sessions.passive),
+    allowsCrossSite: compilePaths(sessions.allow_cross_site),
+    upstreamLost: sessions.upstream_lost,
+    begin: sessions.begin.map(({ match, subject, success }) => ({
+      matches: compileRequestRule(match, 'restricts'),
+      subject,
+      success: compileAnswerRule(success),
+    })),
+    end: sessions.end.map(({ match }) => compileRequestRule(match, 'restricts')),
+    credentialChange: sessions.credential_change.map(({ match, when, success, subject }) => ({
+      matches: compileRequestRule(match, 'restricts', when),
+      success: compileAnswerRule(success),
+      subject,
+    })),
+  };
+}
+
+function compileKeyPlaces({ api_keys: keys }: PolicySettings) {
+  const headers = new Set<string>();
+  const queryNames = new Set<string>();
+  for (const place of keys?.in ?? []) {
+    if (place.in === 'query') queryNames.add(place.name);
+    else headers.add(place.in === 'header' ? place.name : 'authorization');
+  }
+  return { apiKeyHeaders: headers, apiKeyQueryNames: queryNames };
+}

@@ -1,0 +1,154 @@
+import type { SecretReference } from '../config/secret-reference.ts';
+import type { Glob } from '../core/glob.ts';
+import type { NetworkList } from '../core/network.ts';
+import type { StoreChoice } from '../store/open-store.ts';
+import type { AnswerRule, RequestRule, ValueSource } from './recognition.ts';
+
+/** Where a listener listens; port 0 takes a free one. */
+interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Where a certificate comes from. */
+export type CertificateSource =
+  | { readonly kind: 'self_signed'; readonly hosts: readonly string[] }
+  | {
+      readonly kind: 'files';
+      readonly hosts: readonly string[];
+      readonly certFile: string;
+      readonly keyFile: string;
+    };
+
+/** How a request's account (tenant) is found. */
+export type AccountRule =
+  | { readonly kind: 'single'; readonly account: string }
+  | { readonly kind: 'header'; readonly header: string }
+  /** `{account}.crm.localhost` taken apart: what stands before and after the account in the host name. */
+  | { readonly kind: 'host'; readonly prefix: string; readonly suffix: string };
+
+/** How a node's health is asked for. */
+interface HealthPolicy {
+  readonly path: string;
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+}
+
+/** One region: nodes of the CRM in one place. */
+interface RegionPolicy {
+  readonly id: string;
+  /** Origins without a path: `http://127.0.0.1:9101`. */
+  readonly nodes: readonly string[];
+  readonly role: 'primary' | 'replica' | 'auto';
+  readonly health: HealthPolicy;
+}
+
+/** Which region answers for which account. */
+export interface RoutingPolicy {
+  readonly defaultRegion: string;
+  readonly homeByAccount: ReadonlyMap<string, string>;
+  readonly failover: readonly string[];
+  readonly retryAttempts: number;
+}
+
+/** Who may use a route. */
+export type RouteAccess = 'public' | 'session' | 'api_key' | 'session_or_key' | 'admin' | 'deny';
+
+/** One routing rule; the first that matches decides. */
+export interface Route {
+  readonly name: string;
+  readonly matches: RequestRule;
+  readonly access: RouteAccess;
+  readonly onUnauthenticated: 'login' | '401';
+  /** The largest request body that this route takes, in bytes. */
+  readonly bodyLimitBytes: number;
+}
+
+/** How an unmodified CRM's login is recognised. */
+export interface BeginRule {
+  readonly matches: RequestRule;
+  readonly subject: ValueSource;
+  readonly success: AnswerRule;
+}
+
+/** How a change of password or login is recognised. */
+export interface CredentialChangeRule {
+  readonly matches: RequestRule;
+  readonly success: AnswerRule;
+  /** Whose credentials changed: the session's own person, or one named in the request. */
+  readonly subject: ValueSource | 'session';
+}
+
+/** How sessions live; see `sessions.md` for the algorithm that the numbers drive. */
+export interface SessionPolicy {
+  readonly rotateEveryMs: number;
+  readonly graceMs: number;
+  readonly idleMs: number;
+  readonly lifetimeMs: number;
+  readonly perSubject: number;
+  readonly bind: { readonly userAgent: boolean; readonly network: boolean };
+  readonly crashGrace: boolean;
+  readonly loginPage: string;
+  readonly anonymous: {
+    readonly lifetimeMs: number;
+    readonly perClient: { readonly count: number; readonly windowMs: number };
+  };
+  /** Whether an upstream cookie of this name stays on the server. */
+  readonly isVaulted: Glob;
+  /** Whether a browser cookie of this name never reaches the upstream. */
+  readonly isStripped: Glob;
+  /** Whether a request to this path is no sign of a person at work. */
+  readonly isPassive: Glob;
+  /** Whether a path takes unsafe requests that another site started (a SAML answer, say). */
+  readonly allowsCrossSite: Glob;
+  readonly upstreamLost: 'end' | 'keep';
+  readonly begin: readonly BeginRule[];
+  readonly end: readonly RequestRule[];
+  readonly credentialChange: readonly CredentialChangeRule[];
+}
+
+/** Bounds that keep a hostile client from holding the gateway. */
+interface ProtectionPolicy {
+  readonly headerBytes: number;
+  readonly headerTimeoutMs: number;
+  readonly bodyIdleTimeoutMs: number;
+  readonly upstreamTimeoutMs: number;
+  readonly connections: number;
+  readonly streamMaxAgeMs: number;
+  readonly drainMs: number;
+}
+
+/**
+ * One validated set of policies: immutable, compiled for the request path, swapped whole on reload.
+ */
+export interface Policy {
+  readonly listen: {
+    readonly public: Endpoint;
+    readonly admin: Endpoint;
+    readonly ops: Endpoint;
+    readonly redirect?: Endpoint | undefined;
+  };
+  /** Processes that share the port; `auto` is one for each core. */
+  readonly workers: number | 'auto';
+  readonly trustedProxies: NetworkList;
+  readonly store: StoreChoice;
+  /** `undefined` means the file that the gateway makes for itself in its data directory. */
+  readonly masterKey: SecretReference | undefined;
+  readonly tls: {
+    readonly profile: 'modern' | 'intermediate';
+    readonly certificates: readonly CertificateSource[];
+  };
+  readonly accounts: AccountRule;
+  readonly regions: readonly RegionPolicy[];
+  readonly routing: RoutingPolicy;
+  readonly routes: readonly Route[];
+  readonly sessions: SessionPolicy;
+  /** Lower-case names of headers that carry a client's API key; they never reach the upstream. */
+  readonly apiKeyHeaders: ReadonlySet<string>;
+  /** Names of query parameters that carry a client's API key; they never reach a log. */
+  readonly apiKeyQueryNames: ReadonlySet<string>;
+  readonly protection: ProtectionPolicy;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
+}
