@@ -1,0 +1,115 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants } from 'node:http2';
+import type { Readable } from 'node:stream';
+
+import { earlyHints } from './early-hints.ts';
+import type { Exchange, ExchangeListener } from './exchange.ts';
+
+/** An HTTP/2 exchange (RFC 9113): one stream of a connection. */
+export class Http2Exchange implements Exchange {
+  readonly protocol = 'h2';
+  readonly method: string;
+  readonly target: string;
+  readonly authority: string;
+  readonly rawHeaders: readonly string[];
+  readonly peerAddress: string;
+  readonly hasBody: boolean;
+  readonly source: Readable;
+  listener: ExchangeListener | undefined;
+  sentBytes = 0;
+  closed = false;
+  readonly #stream: ServerHttp2Stream;
+  #waitsForContinue: boolean;
+  #ended = false;
+
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+    endsWithHead: boolean,
+  ) {
+    this.method = headers[':method'] ?? '';
+    this.target = headers[':path'] ?? '';
+    this.authority = headers[':authority'] ?? headers.host ?? '';
+    this.rawHeaders = rawHeaders;
+    this.peerAddress = stream.session?.socket.remoteAddress ?? '';
+    this.hasBody = !endsWithHead;
+    this.source = stream;
+    this.#stream = stream;
+    this.#waitsForContinue = headers.expect === '100-continue';
+    this.listener = undefined;
+    // A reset by the client surfaces as an error; the close event that follows carries all that matters.
+    stream.on('error', () => undefined);
+    stream.on('close', () => this.#close());
+    // A client may reset a stream before anybody has seen it; then no event comes any more.
+    if (stream.destroyed) setImmediate(() => this.#close());
+  }
+
+  /** A stream that was reset takes nothing, although it may not be destroyed yet. */
+  get #isGone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  get responded(): boolean {
+    return this.#stream.headersSent;
+  }
+
+  sendContinue(): void {
+    if (!this.#waitsForContinue) return;
+    this.#waitsForContinue = false;
+    if (!this.#isGone && !this.responded) this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  sendInformation(status: number, headers: readonly string[]): void {
+    if (status !== 103 || this.responded || this.#isGone) return;
+    const links = earlyHints(headers);
+    if (links.length > 0) this.#stream.additionalHeaders({ ':status': 103, link: links.join(', ') });
+  }
+
+  respond(status: number, headers: string[]): void {
+    if (this.#isGone) return;
+    headers.unshift(':status', String(status));
+    this.#stream.respond(headers);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#isGone) return true;
+    this.sentBytes += chunk.byteLength;
+    const hasRoom = this.#stream.write(chunk);
+    if (!hasRoom && this.#stream.listenerCount('drain') === 0) {
+      this.#stream.on('drain', () => this.listener?.onDrain());
+    }
+    return hasRoom;
+  }
+
+  flush(): void {
+    // An HTTP/2 head is a frame of its own and has left already.
+  }
+
+  end(chunk?: Uint8Array): void {
+    this.#ended = true;
+    if (this.#isGone) return;
+    if (chunk === undefined) {
+      this.#stream.end();
+    } else {
+      this.sentBytes += chunk.byteLength;
+      this.#stream.end(chunk);
+    }
+    // A client that still sends a body nobody reads is told to stop (RFC 9113 section 8.1).
+    if (this.hasBody && !this.#stream.readableEnded) {
+      this.#stream.resume();
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    }
+  }
+
+  destroy(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  #close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    // `writableFinished` is already true on an aborted stream, so the reset code is asked too.
+    this.listener?.onClose(this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR);
+  }
+}

@@ -1,0 +1,128 @@
+import { Readable } from 'node:stream';
+
+import { GatewayError } from '../core/gateway-error.ts';
+import { bodyGarbage } from './body-garbage.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Bounds on a request body. */
+export interface BodyLimits {
+  readonly limitBytes: number;
+  /** How long the client may send nothing while we wait for it, in milliseconds. */
+  readonly idleMs: number;
+}
+
+/**
+ * A request body on its way to the upstream: counted, bounded, back-pressured. A wrapper rather than the client's own
+ * stream, because whoever fails to send it destroys it, and the client must still get an answer.
+ */
+export class RequestBody extends Readable {
+  receivedBytes = 0;
+  readonly #exchange: Exchange;
+  readonly #limits: BodyLimits;
+  readonly #idle: NodeJS.Timeout;
+  #held: Buffer[] = [];
+  #isHolding = true;
+  #isComplete = false;
+  #whenHeld: (() => void) | undefined;
+
+  constructor(exchange: Exchange, limits: BodyLimits) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#exchange = exchange;
+    this.#limits = limits;
+    this.#idle = setTimeout(() => this.#timeOut(), limits.idleMs).unref();
+    exchange.source.on('data', (chunk: Buffer) => this.#take(chunk));
+    exchange.source.on('end', () => this.#finish());
+    exchange.source.on('close', () => this.#abandon());
+    exchange.source.on('error', () => this.#abandon());
+    exchange.source.pause();
+    // Without a listener a body that fails before anybody reads it would end the process.
+    this.on('error', () => undefined);
+  }
+
+  /**
+   * Reads the whole body if it is small, without taking it away from later readers.
+   *
+   * @returns the body, or `undefined` when it is longer than `mostBytes`.
+   * @throws GatewayError `request_timeout`, `bad_request` when the client stops sending.
+   */
+  async peek(mostBytes: number): Promise<Buffer | undefined> {
+    this.#exchange.sendContinue();
+    let heldBytes = 0;
+    while (!this.#isComplete && heldBytes <= mostBytes) {
+      await new Promise<void>((resolve) => {
+        this.#whenHeld = resolve;
+        if (this.destroyed) resolve();
+        else this.#exchange.source.resume();
+      });
+      heldBytes = this.#held.reduce((sum, chunk) => sum + chunk.byteLength, 0);
+      if (this.destroyed) {
+        throw this.errored ?? new GatewayError('bad_request', 'the client stopped sending its body');
+      }
+    }
+    this.#exchange.source.pause();
+    return heldBytes <= mostBytes ? Buffer.concat(this.#held) : undefined;
+  }
+
+  override _read(): void {
+    this.#exchange.sendContinue();
+    this.#isHolding = false;
+    const held = this.#held;
+    this.#held = [];
+    let hasRoom = true;
+    for (const chunk of held) hasRoom = this.push(chunk);
+    if (this.#isComplete) this.push(null);
+    else if (hasRoom) this.#exchange.source.resume();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#idle);
+    this.#held = [];
+    this.#wake();
+    callback(error);
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.destroyed) return;
+    this.#idle.refresh();
+    this.receivedBytes += chunk.byteLength;
+    bodyGarbage.count(chunk.byteLength);
+    if (this.receivedBytes > this.#limits.limitBytes) {
+      this.#exchange.source.pause();
+      this.destroy(
+        new GatewayError('body_too_large', `the body is longer than ${this.#limits.limitBytes} bytes`),
+      );
+      return;
+    }
+    if (this.#isHolding) {
+      this.#held.push(chunk);
+      this.#exchange.source.pause();
+      this.#wake();
+    } else if (!this.push(chunk)) {
+      this.#exchange.source.pause();
+    }
+  }
+
+  #finish(): void {
+    this.#isComplete = true;
+    clearTimeout(this.#idle);
+    if (this.#isHolding) this.#wake();
+    else if (!this.destroyed) this.push(null);
+  }
+
+  #abandon(): void {
+    if (this.#isComplete || this.destroyed) return;
+    this.destroy(new GatewayError('bad_request', 'the client went away in the middle of its body'));
+  }
+
+  #timeOut(): void {
+    // While the upstream is the slow one, the client cannot be blamed for silence.
+    if (this.#exchange.source.isPaused()) this.#idle.refresh();
+    else this.destroy(new GatewayError('request_timeout', `no body byte came for ${this.#limits.idleMs} ms`));
+  }
+
+  #wake(): void {
+    const whenHeld = this.#whenHeld;
+    this.#whenHeld = undefined;
+    whenHeld?.();
+  }
+}
