@@ -1,0 +1,135 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import type { RequestContext } from './request-context.ts';
+
+/** Headers of the upstream's answer that end at the gateway (RFC 9110 section 7.6.1). */
+const DROPPED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'strict-transport-security',
+  'alt-svc',
+]);
+
+const SHARED_CACHING = /^(?:public|private|s-maxage|proxy-revalidate)\b/i;
+
+/** What the stages decided to change about an answer. */
+export interface AnswerChange {
+  /** The gateway's own `Set-Cookie`, if any. */
+  readonly setCookie: string | undefined;
+}
+
+/** An answer that nobody changes. */
+export const UNCHANGED: AnswerChange = { setCookie: undefined };
+
+/**
+ * Builds the client's headers from the upstream's: hop-by-hop and vaulted cookies taken out, `Location` pointed at
+ * the gateway, caching forbidden to shared caches where a session's cookie goes out.
+ *
+ * @returns flat names and values.
+ */
+export function answerHeaders(
+  context: RequestContext,
+  upstream: IncomingHttpHeaders,
+  change: AnswerChange,
+): string[] {
+  const headers: string[] = [];
+  const named = namingConnection(upstream);
+  // RFC 9110 section 8.6: there is no content whose length could be told.
+  const isEmpty = context.status === 204 || context.status === 205;
+  const replaced = change.setCookie === undefined ? '' : 'cache-control';
+  for (const name in upstream) {
+    if (isDropped(name) || name === replaced || (isEmpty && name === 'content-length')) continue;
+    if (named === undefined || !isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
+  }
+  if (change.setCookie !== undefined)
+    headers.push('set-cookie', change.setCookie, 'cache-control', privateCaching(upstream));
+  const { strictTransport } = context.snapshot;
+  if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
+  return headers;
+}
+
+/**
+ * Nobody but the browser may keep an answer with a session's cookie, and of a page not even the browser. What else the
+ * upstream said about keeping it stays (RFC 9111 section 5.2.2).
+ */
+function privateCaching(upstream: IncomingHttpHeaders): string {
+  const isPage = upstream['content-type']?.startsWith('text/html') === true;
+  const others = (upstream['cache-control'] ?? '')
+    .split(',')
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '' && !SHARED_CACHING.test(directive));
+  return [...new Set(['private', ...(isPage ? ['no-store'] : []), ...others])].join(', ');
+}
+
+/** `Zasov-*` is what the CRM says to the gateway, and the gateway to clients: nobody else's. */
+function isDropped(name: string): boolean {
+  return DROPPED.has(name) || (name.includes('zasov-') && /^(?:x-)?zasov-/.test(name));
+}
+
+function pushHeader(
+  headers: string[],
+  context: RequestContext,
+  name: string,
+  value: string | string[] | undefined,
+): void {
+  if (value === undefined) return;
+  if (name === 'set-cookie') pushCookies(headers, context, value);
+  else if (name === 'location') headers.push(name, rewriteLocation(context, String(value)));
+  else if (typeof value === 'string') headers.push(name, value);
+  else for (const each of value) headers.push(name, each);
+}
+
+/** Values of an upstream header, however often it came. */
+export function headerValues(upstream: IncomingHttpHeaders, name: string): readonly string[] {
+  const value = upstream[name];
+  if (value === undefined) return [];
+  return typeof value === 'string' ? [value] : value;
+}
+
+/** The name of the cookie that a `Set-Cookie` value sets. */
+export function setCookieName(value: string): string {
+  return value.slice(0, value.indexOf('=')).trim();
+}
+
+function pushCookies(headers: string[], context: RequestContext, value: string | string[]): void {
+  const { isVaulted } = context.snapshot.policy.sessions;
+  for (const each of typeof value === 'string' ? [value] : value) {
+    const name = setCookieName(each);
+    // The gateway's own names are never the upstream's to set.
+    if (!isVaulted(name) && !name.startsWith('__Host-zasov') && !name.startsWith('__Host-Http-zasov')) {
+      headers.push('set-cookie', each);
+    }
+  }
+}
+
+/** A `Connection` header that can name others; the one that upstreams send with every answer names none. */
+function namingConnection({ connection }: IncomingHttpHeaders): string | undefined {
+  return connection === 'keep-alive' ? undefined : connection;
+}
+
+function isNamed(connection: string | string[], name: string): boolean {
+  const text = String(connection).toLowerCase();
+  return text.includes(name) && text.split(',').some((part) => part.trim() === name);
+}
+
+/**
+ * Points a `Location` that names one of our nodes, or the public host over plain HTTP, at the gateway: the upstream
+ * knows neither the scheme nor the name that the client uses.
+ */
+export function rewriteLocation(context: RequestContext, location: string): string {
+  const match = /^(?:https?:)?\/\/([^/?#]+)(.*)$/is.exec(location);
+  if (match?.[1] === undefined) return location;
+  const host = match[1].toLowerCase();
+  const own = context.message.authority.toLowerCase();
+  const isOurs =
+    host === own || host === context.host || context.snapshot.upstreams.nodeAt(host) !== undefined;
+  if (!isOurs) return location;
+  const rest = match[2] ?? '';
+  return `https://${context.message.authority}${rest.startsWith('/') ? rest : `/${rest}`}`;
+}

@@ -1,0 +1,65 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import { findRoute } from '../policy/find-route.ts';
+import type { SessionService, Verdict } from '../session/session.ts';
+import { countSpellings, findAccount } from './account.ts';
+import { refuseClosedRoute } from './authorize.ts';
+import { refuseOtherReading } from './other-reading.ts';
+import { STRANGER, type RequestContext } from './request-context.ts';
+
+/** Paths that belong to the gateway itself. */
+export const OWN_PREFIX = '/.zasov/';
+
+/**
+ * Second stage: whose data is asked for, and which rule decides.
+ *
+ * @throws GatewayError `bad_request`, `bad_path`, `account_unknown`, `route_denied`, `not_found`.
+ */
+export function enter(context: RequestContext): void {
+  const { policy } = context.snapshot;
+  const account = findAccount(policy.accounts, context.host, (name) => context.header(name));
+  if (account === undefined)
+    throw new GatewayError('account_unknown', `no account under host "${context.host}"`);
+  if (policy.accounts.kind === 'header') refuseOtherAccount(context, policy.accounts.header);
+  context.account = account;
+  if (context.path.startsWith(OWN_PREFIX)) return;
+  context.route = findRoute(policy.routes, context);
+  refuseClosedRoute(context);
+  refuseOtherReading(context);
+}
+
+/** The account that is decided on is the one that the upstream reads: named once, and not taken off on the way. */
+function refuseOtherAccount({ message, head }: RequestContext, name: string): void {
+  if (countSpellings(message.rawHeaders, name) !== 1 || !head.forward.includes(name))
+    throw new GatewayError('bad_request', 'the account is not named exactly once');
+}
+
+/**
+ * Third stage: who comes. Answers without a promise when the session is known to this process.
+ *
+ * @throws GatewayError `store_unavailable`.
+ */
+export function authenticate(context: RequestContext, sessions: SessionService): void | Promise<void> {
+  if (context.cookieToken === undefined) return undefined;
+  // Pages ask the gateway's own paths by themselves, so that is no sign of a person either.
+  const isPassive =
+    context.path.startsWith(OWN_PREFIX) || context.snapshot.policy.sessions.isPassive(context.path);
+  const verdict = sessions.authenticate(context.cookieToken, context, isPassive);
+  if (verdict instanceof Promise) return verdict.then((found) => admit(context, found));
+  admit(context, verdict);
+  return undefined;
+}
+
+function admit(context: RequestContext, verdict: Verdict): void {
+  if (verdict.kind !== 'live') {
+    context.verdict = verdict;
+    return;
+  }
+  // A session opens its own account and no other; elsewhere its holder is a stranger.
+  if (verdict.session.account !== context.account) {
+    context.verdict = STRANGER;
+    return;
+  }
+  context.verdict = verdict;
+  context.session = verdict.session;
+  context.jarVersion = verdict.session.jarVersion;
+}

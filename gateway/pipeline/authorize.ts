@@ -1,0 +1,57 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** Closes routes that nobody may enter before anybody is asked who they are. */
+export function refuseClosedRoute(context: RequestContext): void {
+  switch (context.route?.access) {
+    case undefined:
+      throw new GatewayError('route_denied', 'no route matches');
+    case 'deny':
+      throw new GatewayError('route_denied', `route "${context.route.name}" denies everybody`);
+    case 'admin':
+      // On this listener the administrators' routes do not exist.
+      throw new GatewayError('not_found', `route "${context.route.name}" is for the admin listener`);
+    default:
+  }
+}
+
+/**
+ * Decides whether the principal may use the route, after authentication.
+ *
+ * @throws GatewayError `session_required`, `session_ended`, `key_missing`, `cross_site`.
+ */
+export function authorize(context: RequestContext): void {
+  const { route, verdict, session } = context;
+  if (route?.access === 'api_key') {
+    throw new GatewayError('key_missing', `route "${route.name}" wants an API key; none is issued yet`);
+  }
+  if (route?.access !== 'public' && session?.subject === undefined) {
+    if (verdict.kind === 'ended')
+      throw new GatewayError('session_ended', `the session ended: ${verdict.reason}`);
+    throw new GatewayError('session_required', 'no live session');
+  }
+  if (session !== undefined) refuseCrossSite(context);
+}
+
+/**
+ * Refuses unsafe requests that another site started (OWASP CSRF Cheat Sheet, Fetch Metadata; sibling hosts count as
+ * other sites, because one account must not act in another). Clients that send neither header are no browsers.
+ *
+ * @throws GatewayError `cross_site`.
+ */
+export function refuseCrossSite(context: RequestContext): void {
+  if (context.method === 'GET' || context.method === 'HEAD' || context.method === 'OPTIONS') return;
+  const { fetchSite, origin } = context.head;
+  const isForeign =
+    fetchSite === undefined
+      ? origin !== undefined && !isOwnOrigin(origin, context.message.authority)
+      : fetchSite !== 'same-origin' && fetchSite !== 'none';
+  if (isForeign && !context.snapshot.policy.sessions.allowsCrossSite(context.path)) {
+    throw new GatewayError('cross_site', `an unsafe request from ${fetchSite ?? 'another origin'}`);
+  }
+}
+
+/** Whether an `Origin` header names the host that the request went to, over TLS. */
+export function isOwnOrigin(origin: string, authority: string): boolean {
+  return origin.toLowerCase() === `https://${authority.toLowerCase()}`;
+}

@@ -1,0 +1,63 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import type { Glob } from '../core/glob.ts';
+import { parseCookies } from '../core/cookie.ts';
+import { SESSION_COOKIE } from '../session/session.ts';
+
+/** A `Cookie` header taken apart into ours and theirs. */
+export interface BrowserCookies {
+  /** The presented session token. */
+  readonly token: string | undefined;
+  /** What may go on to the upstream; empty when nothing is left. */
+  readonly rest: string;
+}
+
+const OURS = `${SESSION_COOKIE}=`;
+const NONE: BrowserCookies = { token: undefined, rest: '' };
+
+/**
+ * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
+ * are kept on the server, those under `strip`, and all names of the gateway's own.
+ *
+ * @throws GatewayError `bad_cookie` when the gateway's cookie came twice: one of them was planted.
+ */
+export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
+  if (header === '') return NONE;
+  // The steady state: a browser that holds our cookie and nothing else.
+  if (header.startsWith(OURS) && !header.includes(';')) return { token: header.slice(OURS.length), rest: '' };
+  let token: string | undefined;
+  let rest = '';
+  for (const { name, value } of parseCookies(header)) {
+    if (name === SESSION_COOKIE) {
+      if (token !== undefined)
+        throw new GatewayError('bad_cookie', 'two session cookies came with one request');
+      token = value;
+    } else if (!isKept(name, isVaulted, isStripped) && !hidesKept(name, value, isVaulted, isStripped)) {
+      rest = `${rest}${rest === '' ? '' : '; '}${name === '' ? value : `${name}=${value}`}`;
+    }
+  }
+  return { token, rest };
+}
+
+/**
+ * Whether a value hides a cookie: one without a name of its own (`=SID=x`), or one behind a comma, where servers that
+ * still follow RFC 2965 begin a new cookie.
+ */
+function hidesKept(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {
+  if (!value.includes('=')) return false;
+  return value.split(',').some((part, index) => {
+    const equals = part.indexOf('=');
+    const isCookie = equals > 0 && (name === '' || index > 0);
+    return isCookie && isKept(part.slice(0, equals).trim(), isVaulted, isStripped);
+  });
+}
+
+/** PHP reads `a.b`, `a b` and `a[b` as `a_b`: every spelling that an upstream takes for a kept name is kept. */
+function isKept(name: string, isVaulted: Glob, isStripped: Glob): boolean {
+  if (isOurs(name) || isVaulted(name) || isStripped(name)) return true;
+  const folded = name.replaceAll(/[. [\]]/g, '_');
+  return folded !== name && (isVaulted(folded) || isStripped(folded));
+}
+
+function isOurs(name: string): boolean {
+  return name.startsWith('__Host-zasov') || name.startsWith('__Host-Http-zasov');
+}

@@ -1,0 +1,41 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import type { OwnAnswer } from './fail.ts';
+import type { RequestContext } from './request-context.ts';
+import type { PipelineServices } from './services.ts';
+
+/**
+ * Answers the gateway's own paths on the public listener: `/.zasov/session` tells a single-page application whether
+ * its session is alive (a WebSocket or fetch that failed cannot), `/.zasov/jwks.json` is the key set (RFC 7517) of
+ * the assertions.
+ *
+ * @throws GatewayError `not_found`, `method_refused`.
+ */
+export function ownEndpoint(context: RequestContext, services: PipelineServices): OwnAnswer {
+  if (context.path === '/.zasov/session') return answer(context, sessionProbe(context), 'no-store');
+  if (context.path === '/.zasov/jwks.json')
+    return answer(context, { keys: services.publicKeys }, 'public, max-age=300');
+  throw new GatewayError('not_found', `no endpoint ${context.path}`);
+}
+
+function sessionProbe(context: RequestContext): Record<string, unknown> {
+  const { session } = context;
+  if (session?.subject === undefined || session.ended !== undefined) return { authenticated: false };
+  return { authenticated: true, account: session.account, subject: session.subject };
+}
+
+function answer(context: RequestContext, value: unknown, caching: string): OwnAnswer {
+  if (context.method !== 'GET' && context.method !== 'HEAD') {
+    throw new GatewayError('method_refused', `method ${context.method} on ${context.path}`);
+  }
+  const body = Buffer.from(JSON.stringify(value));
+  const headers = [
+    'content-type',
+    'application/json',
+    'cache-control',
+    caching,
+    'x-content-type-options',
+    'nosniff',
+  ];
+  headers.push('x-request-id', context.requestId, 'content-length', String(body.byteLength));
+  return { status: 200, headers, body: context.method === 'HEAD' ? Buffer.alloc(0) : body };
+}

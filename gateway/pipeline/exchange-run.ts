@@ -1,0 +1,227 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import { GatewayError } from '../core/gateway-error.ts';
+import type { Exchange, ExchangeListener } from '../proxy/exchange.ts';
+import { type AnswerSink, Forwarding } from '../proxy/forwarding.ts';
+import { RequestBody } from '../proxy/request-body.ts';
+import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
+import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
+import { needsPrefix } from './answer-outcome.ts';
+import { authorize } from './authorize.ts';
+import { chooseNodes, nodeRefused } from './choose-nodes.ts';
+import { ownEndpoint } from './endpoints.ts';
+import { failureAnswer, type OwnAnswer } from './fail.ts';
+import { guard } from './guard.ts';
+import { isUneventful, observe } from './observe.ts';
+import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { RequestContext } from './request-context.ts';
+import type { PipelineServices } from './services.ts';
+import { upstreamHeaders } from './upstream-headers.ts';
+
+/** Answers longer than this, or of unknown length, die with their session. */
+const LONG_ANSWER_BYTES = 1024 * 1024;
+
+/** A stream that ends only when it is told to. */
+export interface OpenStream {
+  /** Ends it because the gateway shuts down. */
+  shutDown(): void;
+}
+
+/** One request on its way through the stages; see `pipeline.ts` for the order. */
+export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
+  readonly #context: RequestContext;
+  readonly #exchange: Exchange;
+  readonly #services: PipelineServices;
+  readonly #streams: Set<OpenStream>;
+  readonly #onDone: () => void;
+  #recognition: Recognition | undefined;
+  #isEvents = false;
+  #maxAge: NodeJS.Timeout | undefined;
+
+  /** @param streams takes this run up while its answer is an event stream. */
+  constructor(
+    context: RequestContext,
+    exchange: Exchange,
+    services: PipelineServices,
+    streams: Set<OpenStream>,
+    onDone: () => void,
+  ) {
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#services = services;
+    this.#streams = streams;
+    this.#onDone = onDone;
+    exchange.listener = this;
+  }
+
+  /** Runs the stages; every failure leaves through {@link fail}. */
+  start(): void {
+    const context = this.#context;
+    try {
+      guard(context);
+      enter(context);
+      const pending = authenticate(context, this.#services.sessions);
+      if (pending === undefined) this.#authenticated();
+      else pending.then(() => this.#authenticated()).catch((error: unknown) => this.fail(error));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #authenticated(): void {
+    const context = this.#context;
+    if (context.path.startsWith(OWN_PREFIX)) {
+      this.#answer(ownEndpoint(context, this.#services));
+      return;
+    }
+    authorize(context);
+    const body = this.#openBody();
+    if (!mayRecognise(context.snapshot.policy.sessions, context)) {
+      this.#forward(body);
+      return;
+    }
+    const recognised = recognise(context, body, this.#services.report);
+    if (!(recognised instanceof Promise)) {
+      this.#recognition = recognised;
+      this.#forward(body);
+      return;
+    }
+    recognised
+      .then((recognition) => {
+        this.#recognition = recognition;
+        this.#forward(body);
+      })
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  #openBody(): RequestBody | undefined {
+    if (!this.#exchange.hasBody) return undefined;
+    const { route, head, snapshot } = this.#context;
+    const limitBytes = route?.bodyLimitBytes ?? 0;
+    if (head.contentLength !== undefined && Number(head.contentLength) > limitBytes) {
+      throw new GatewayError('body_too_large', `a body of ${head.contentLength} bytes is announced`);
+    }
+    return new RequestBody(this.#exchange, {
+      limitBytes,
+      idleMs: snapshot.policy.protection.bodyIdleTimeoutMs,
+    });
+  }
+
+  #forward(body: RequestBody | undefined): void {
+    const context = this.#context;
+    const { protection, routing } = context.snapshot.policy;
+    const nodes = chooseNodes(context);
+    const headers = upstreamHeaders(context, this.#services.signer, this.#services.clock.now());
+    if (body !== undefined && context.head.contentLength !== undefined) {
+      headers.push('content-length', context.head.contentLength);
+    }
+    const forwarding = new Forwarding(
+      this.#exchange,
+      {
+        method: context.method,
+        path: context.message.target,
+        headers,
+        body,
+        mayIdle: context.head.accept.includes('text/event-stream'),
+        upstreamTimeoutMs: protection.upstreamTimeoutMs,
+        // A paused reader is more common than a paused writer.
+        stallMs: 2 * protection.bodyIdleTimeoutMs,
+      },
+      this,
+      nodes,
+      routing.retryAttempts,
+    );
+    context.forwarding = forwarding;
+    forwarding.start();
+  }
+
+  needsPrefix(status: number, headers: IncomingHttpHeaders): boolean {
+    return needsPrefix(this.#recognition, status, headers);
+  }
+
+  head(
+    status: number,
+    headers: IncomingHttpHeaders,
+    prefix: Buffer | undefined,
+  ): string[] | undefined | Promise<string[] | undefined> {
+    const context = this.#context;
+    if (isUneventful(context, this.#recognition, headers)) return this.#open(status, headers, UNCHANGED);
+    return observe(context, this.#services, this.#recognition, { status, headers, prefix }).then((change) =>
+      this.#open(status, headers, change),
+    );
+  }
+
+  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] {
+    this.#context.status = status;
+    this.#watchStream(headers);
+    return answerHeaders(this.#context, headers, change);
+  }
+
+  /** Event streams and long answers are cut when their session ends. */
+  #watchStream(headers: IncomingHttpHeaders): void {
+    const context = this.#context;
+    if (headers['content-type']?.startsWith('text/event-stream') === true) this.#watchEvents();
+    const { session } = context;
+    const length = headers['content-length'];
+    if (session?.subject === undefined || session.ended !== undefined) return;
+    if (length !== undefined && Number(length) <= LONG_ANSWER_BYTES) return;
+    context.detachStream = this.#services.sessions.attach(session, { close: () => this.shutDown() });
+  }
+
+  #watchEvents(): void {
+    this.#isEvents = true;
+    this.#streams.add(this);
+    this.#services.report.stream('sse', 1);
+    const { streamMaxAgeMs } = this.#context.snapshot.policy.protection;
+    this.#maxAge = setTimeout(() => this.shutDown(), streamMaxAgeMs).unref();
+  }
+
+  shutDown(): void {
+    this.#context.forwarding?.clientGone();
+    // An event stream may end cleanly: the browser asks again and learns how things are.
+    if (this.#isEvents) this.#exchange.end();
+    else this.#exchange.destroy();
+  }
+
+  unreachable(node: UpstreamNode): void {
+    nodeRefused(this.#context, this.#services, node);
+  }
+
+  fail(thrown: unknown): void {
+    const { answer, error } = failureAnswer(this.#context, thrown);
+    this.#context.failure = error;
+    if (this.#exchange.closed) return;
+    try {
+      if (this.#exchange.responded) this.#exchange.destroy();
+      else this.#answer(answer);
+    } catch {
+      // The one exit of all failures has none itself: one request pays and not the process.
+      this.#exchange.destroy();
+    }
+  }
+
+  #answer(answer: OwnAnswer): void {
+    this.#context.status = answer.status;
+    this.#exchange.respond(answer.status, answer.headers);
+    this.#exchange.end(answer.body);
+  }
+
+  #closeEvents(): void {
+    clearTimeout(this.#maxAge);
+    this.#streams.delete(this);
+    this.#services.report.stream('sse', -1);
+  }
+
+  onDrain(): void {
+    this.#context.forwarding?.drained();
+  }
+
+  onClose(complete: boolean): void {
+    if (this.#isEvents) this.#closeEvents();
+    this.#context.detachStream?.();
+    if (!complete) this.#context.forwarding?.clientGone();
+    this.#services.report.finished(this.#context, this.#exchange.sentBytes, complete);
+    this.#onDone();
+  }
+}

@@ -1,0 +1,96 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import { CLEARING_COOKIE } from '../session/session.ts';
+import { OWN_PREFIX } from './authenticate.ts';
+import { PAGE_SECURITY, problemPage } from './problem-page.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** A whole answer made by the gateway itself. */
+export interface OwnAnswer {
+  readonly status: number;
+  /** Flat names and values. */
+  readonly headers: string[];
+  readonly body: Buffer;
+}
+
+/**
+ * The one exit of every failed request: an RFC 9457 problem document, a small page for a person, or a redirect to
+ * the login page. Says nothing about the inside of the gateway; the log does.
+ *
+ * @returns what to answer, and the error as the log should tell it.
+ */
+export function failureAnswer(
+  context: RequestContext,
+  thrown: unknown,
+): { answer: OwnAnswer; error: GatewayError } {
+  const error =
+    thrown instanceof GatewayError
+      ? thrown
+      : new GatewayError('internal', 'a stage failed', { cause: thrown });
+  const headers = [
+    'cache-control',
+    'no-store',
+    'x-content-type-options',
+    'nosniff',
+    'x-request-id',
+    context.requestId,
+  ];
+  if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
+  if (clearsCookie(context)) headers.push('set-cookie', CLEARING_COOKIE);
+  const { strictTransport } = context.snapshot;
+  if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
+  if (redirectsToLogin(context, error)) {
+    headers.push('location', context.snapshot.policy.sessions.loginPage, 'content-length', '0');
+    return {
+      answer: { status: context.method === 'GET' ? 302 : 303, headers, body: Buffer.alloc(0) },
+      error,
+    };
+  }
+  if (error.status === 405) headers.push('allow', allowedMethods(context));
+  if (error.status === 401) headers.push('www-authenticate', `Zasov realm="${context.account}"`);
+  const body = Buffer.from(
+    context.isPageLoad ? page(context, error, headers) : problem(context, error, headers),
+  );
+  headers.push('content-length', String(body.byteLength));
+  return {
+    answer: { status: error.status, headers, body: context.method === 'HEAD' ? Buffer.alloc(0) : body },
+    error,
+  };
+}
+
+/** RFC 9110 section 15.5.6 wants to hear what is possible instead. */
+function allowedMethods({ path }: RequestContext): string {
+  return path.startsWith(OWN_PREFIX) ? 'GET, HEAD' : 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+}
+
+function problem(context: RequestContext, error: GatewayError, headers: string[]): string {
+  headers.push('content-type', 'application/problem+json');
+  return JSON.stringify({
+    type: `urn:zasov:problem:${error.code}`,
+    title: error.title,
+    status: error.status,
+    code: error.code,
+    request_id: context.requestId,
+  });
+}
+
+function page(context: RequestContext, error: GatewayError, headers: string[]): string {
+  headers.push('content-type', 'text/html; charset=utf-8', 'content-security-policy', PAGE_SECURITY);
+  headers.push('referrer-policy', 'no-referrer', 'vary', 'Accept-Language');
+  const { loginPage } = context.snapshot.policy.sessions;
+  return problemPage(error.code, error.status, context.requestId, context.head.acceptLanguage, loginPage);
+}
+
+/**
+ * The browser is told to forget a session that was over when the request came. Not after a sign-in, and not when the
+ * session ended under way: the browser may hold a newer cookie by now, and this answer would take it away.
+ */
+function clearsCookie({ verdict, endedHere }: RequestContext): boolean {
+  return endedHere || (verdict.kind === 'ended' && verdict.reason !== 'login');
+}
+
+function redirectsToLogin(context: RequestContext, error: GatewayError): boolean {
+  if (error.code !== 'session_required' && error.code !== 'session_ended') return false;
+  // An upgrade cannot follow a redirect, and the login page itself must not redirect to itself.
+  if (!context.isPageLoad || context.route?.onUnauthenticated === '401') return false;
+  return context.path !== context.snapshot.policy.sessions.loginPage;
+}

@@ -1,0 +1,31 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import { findRoute } from '../policy/find-route.ts';
+import type { RouteAccess } from '../policy/policy.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** What makes a path readable in another way; nearly no path has any of it. */
+const TELLTALE = /[;A-Z\u0080-\uffff]|[. ](?:\/|$)/;
+const PARAMETERS = /;[^/]*/g;
+const PADDING = /[. ]+(?=\/|$)/g;
+
+const CLOSED: ReadonlySet<RouteAccess> = new Set(['deny', 'admin', 'api_key']);
+
+/**
+ * Refuses a path that some upstreams read as another one which is closed: Java servers cut `;parameters` off, Windows
+ * ignores letter case and dots or spaces at the end of a name. `/Admin` and `/admin;x` must not go where `/admin`
+ * may not (OWASP, broken access control by path confusion).
+ *
+ * @throws GatewayError `bad_path`.
+ */
+export function refuseOtherReading(context: RequestContext): void {
+  const { path, route } = context;
+  if (!TELLTALE.test(path)) return;
+  const plain = path.replaceAll(PARAMETERS, '').replaceAll(PADDING, '').toLowerCase();
+  const { method, host, query, clientAddress } = context;
+  const header = (name: string) => context.header(name);
+  const { routes } = context.snapshot.policy;
+  const other = findRoute(routes, { method, host, path: plain, query, header, clientAddress });
+  if (other !== undefined && other !== route && CLOSED.has(other.access)) {
+    throw new GatewayError('bad_path', `another reading of the path leads to route "${other.name}"`);
+  }
+}

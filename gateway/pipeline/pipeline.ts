@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+
+import type { Exchange, MessageHead } from '../proxy/exchange.ts';
+import { readRequestHead } from '../proxy/request-head.ts';
+import { createWebSocketForwarder } from '../proxy/websocket-forwarder.ts';
+import { clientAddress } from './client-address.ts';
+import { ExchangeRun, type OpenStream } from './exchange-run.ts';
+import { traceAndSpan } from './random-ids.ts';
+import { RequestContext } from './request-context.ts';
+import type { PipelineServices } from './services.ts';
+import type { Snapshot } from './snapshot.ts';
+import { UpgradeRun } from './upgrade-run.ts';
+
+/**
+ * The request's path, top to bottom (drawn with every failure exit in this folder's README):
+ *
+ *   guard          `guard.ts`         method, target, host, cookies mean one thing only
+ *   enter          `authenticate.ts`  account, route; closed routes end here
+ *   authenticate   `authenticate.ts`  whose session
+ *   authorize      `authorize.ts`     may this principal use this route; no other site may act for it
+ *   recognise      `recognise.ts`     sign-in, sign-out, credential change of an unmodified CRM
+ *   choose         `choose-nodes.ts`  home region first, healthy nodes only
+ *   forward        `proxy/forwarding` stream both ways
+ *   observe        `observe.ts`       what the answer means for sessions; vaulted cookies; rotation
+ *   finish         `answer-headers.ts`, then access log and metrics through `services.report`
+ *   fail           `fail.ts`          the one exit of every failure
+ */
+export class Pipeline {
+  #snapshot: Snapshot;
+  readonly #services: PipelineServices;
+  readonly #forwarder = createWebSocketForwarder();
+  /** Streams that would outlast any drain. */
+  readonly #streams = new Set<OpenStream>();
+  #open = 0;
+  #whenIdle: (() => void) | undefined;
+  /** One function for all requests. */
+  readonly #whenDone = () => this.#done();
+
+  constructor(snapshot: Snapshot, services: PipelineServices) {
+    this.#snapshot = snapshot;
+    this.#services = services;
+  }
+
+  /** Takes a new set of policies for requests that come from now on; those under way keep theirs. */
+  swap(snapshot: Snapshot): void {
+    this.#snapshot = snapshot;
+  }
+
+  /** Exchanges and streams under way. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Takes one request. Never throws. */
+  handle(exchange: Exchange): void {
+    this.#open++;
+    const context = this.#context(exchange);
+    new ExchangeRun(context, exchange, this.#services, this.#streams, this.#whenDone).start();
+  }
+
+  /** Takes one WebSocket handshake. Never throws. */
+  upgrade(message: MessageHead, request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#open++;
+    const run = new UpgradeRun(this.#context(message), request, socket, this.#services, () => {
+      this.#streams.delete(run);
+      this.#done();
+    });
+    this.#streams.add(run);
+    // Nothing of it is expected to throw; were it to, one connection pays and not the process.
+    run.start(head, this.#forwarder).catch(() => socket.destroy());
+  }
+
+  /** Closes WebSockets with a code, ends event streams, and waits for requests under way, but not longer than the deadline. */
+  async drain(deadlineMs: number): Promise<void> {
+    for (const stream of this.#streams) stream.shutDown();
+    if (this.#open === 0) return;
+    await new Promise<void>((resolve) => {
+      const deadline = setTimeout(resolve, deadlineMs);
+      this.#whenIdle = () => {
+        clearTimeout(deadline);
+        resolve();
+      };
+    });
+  }
+
+  #context(message: MessageHead): RequestContext {
+    const { policy } = this.#snapshot;
+    const head = readRequestHead(message.rawHeaders, policy.apiKeyHeaders);
+    const address = clientAddress(message.peerAddress, head, policy.trustedProxies);
+    return new RequestContext(this.#snapshot, message, head, traceAndSpan(), address);
+  }
+
+  #done(): void {
+    this.#open--;
+    if (this.#open === 0) this.#whenIdle?.();
+  }
+}

@@ -1,0 +1,96 @@
+import type { GatewayError } from '../core/gateway-error.ts';
+import type { MatchableRequest } from '../policy/recognition.ts';
+import type { Route } from '../policy/policy.ts';
+import type { MessageHead } from '../proxy/exchange.ts';
+import type { Forwarding } from '../proxy/forwarding.ts';
+import type { RequestHead } from '../proxy/request-head.ts';
+import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** No cookie, no session. */
+export const STRANGER: Verdict = { kind: 'none' };
+
+/** Everything that the stages learn about one request, in the order in which they learn it. */
+export class RequestContext implements MatchableRequest, ClientContext {
+  readonly snapshot: Snapshot;
+  readonly message: MessageHead;
+  readonly head: RequestHead;
+  /** Trace id (W3C Trace Context), 32 hex digits; also the request id. */
+  readonly requestId: string;
+  readonly spanId: string;
+  /** `performance.now()` at arrival, for durations. */
+  readonly startMs: number;
+  readonly clientAddress: string;
+  // Guard.
+  host = '';
+  path = '';
+  search = '';
+  // Account and route.
+  account = '';
+  route: Route | undefined;
+  // Authentication.
+  cookieToken: string | undefined;
+  /** The browser's other cookies, without those that stay on the server. */
+  cookies = '';
+  verdict: Verdict = STRANGER;
+  /** The session that the request runs in: signed in, or anonymous on a public route. */
+  session: LiveSession | undefined;
+  jarVersion = 0;
+  /** Whether this very answer ended the session. */
+  endedHere = false;
+  // Forwarding and the answer.
+  forwarding: Forwarding | undefined;
+  detachStream: (() => void) | undefined;
+  status = 0;
+  failure: GatewayError | undefined;
+  #query: URLSearchParams | undefined;
+
+  constructor(
+    snapshot: Snapshot,
+    message: MessageHead,
+    head: RequestHead,
+    traceAndSpan: string,
+    clientAddress: string,
+  ) {
+    this.snapshot = snapshot;
+    this.message = message;
+    this.head = head;
+    this.requestId = traceAndSpan.slice(0, 32);
+    this.spanId = traceAndSpan.slice(32);
+    this.startMs = performance.now();
+    this.clientAddress = clientAddress;
+  }
+
+  get method(): string {
+    return this.message.method;
+  }
+
+  get userAgent(): string {
+    return this.head.userAgent;
+  }
+
+  get query(): URLSearchParams {
+    return (this.#query ??= new URLSearchParams(this.search));
+  }
+
+  /** The person that the request runs as, once authenticated on a route that wants one. */
+  get subject(): string | undefined {
+    return this.session?.subject;
+  }
+
+  header(name: string): string | undefined {
+    const { rawHeaders } = this.message;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name)
+        return rawHeaders[i + 1];
+    }
+    return undefined;
+  }
+
+  /** Whether a person waits for a page: the answer to a failure is then a page or a redirect, not JSON. */
+  get isPageLoad(): boolean {
+    const { fetchMode, fetchDest, accept } = this.head;
+    if (fetchMode !== undefined) return fetchMode === 'navigate' && fetchDest !== 'empty';
+    return accept.includes('text/html');
+  }
+}

@@ -1,0 +1,29 @@
+import type { Clock } from '../core/clock.ts';
+import type { PublicJwk } from '../crypto/assertion-key.ts';
+import type { SessionService } from '../session/session.ts';
+import type { RequestContext } from './request-context.ts';
+import type { AssertionSigner } from './upstream-headers.ts';
+
+/** Where the pipeline reports what happened. Must not throw and must not block. */
+export interface PipelineReport {
+  /** A request is over; its context says how. */
+  finished(context: RequestContext, sentBytes: number, complete: boolean): void;
+  /** A stream opened (+1) or closed (-1). */
+  stream(kind: 'websocket' | 'sse', change: 1 | -1): void;
+  /** A node could not be connected to and another was tried. */
+  failover(fromRegion: string, fromOrigin: string): void;
+  /** Something an operator should read; never holds a secret. */
+  notice(message: string, facts: Record<string, string | number | boolean>): void;
+}
+
+/** What the stages work with; built once by the composition root. */
+export interface PipelineServices {
+  readonly clock: Clock;
+  readonly sessions: SessionService;
+  readonly signer: AssertionSigner;
+  /** Public keys of the assertions (RFC 7517). */
+  readonly publicKeys: readonly PublicJwk[];
+  readonly report: PipelineReport;
+  /** Counts one more anonymous session of a client. @returns whether there is room for it. */
+  takeAnonymous(clientNetwork: string): Promise<boolean>;
+}

@@ -1,0 +1,26 @@
+import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
+import type { SessionObserver } from '../session/session.ts';
+
+/** Writes one structured line; never a secret. */
+export type Notice = (level: 'info' | 'warn', message: string, facts: Record<string, unknown>) => void;
+
+/** Turns what the session service reports into metrics and log lines. */
+export function observeSessions(metrics: GatewayMetrics, notice: Notice): SessionObserver {
+  const storeSeconds = metrics.storeSeconds.child({ operation: 'session' });
+  return {
+    rotated: () => metrics.sessionRotations.inc(),
+    graceHit: () => metrics.sessionGraceHits.inc(),
+    theft: (kind, { id, account }) => {
+      metrics.sessionThefts.child({ kind }).inc();
+      // A crash that set a browser back by one id looks like theft and is none.
+      const isAlarm = kind !== 'crash_regress';
+      notice(isAlarm ? 'warn' : 'info', isAlarm ? 'session theft' : 'session set back by a crash', {
+        kind,
+        sessionId: id,
+        account,
+      });
+    },
+    ended: (reason, id) => notice('info', 'session ended', { reason, sessionId: id }),
+    storeSeconds: (seconds) => storeSeconds.observe(seconds),
+  };
+}

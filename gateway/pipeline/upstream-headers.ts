@@ -1,0 +1,98 @@
+import type { LiveSession } from '../session/session.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** Signs the assertion that tells the CRM who comes. */
+export interface AssertionSigner {
+  /** @returns a compact JWT (RFC 7519) with ES256 (RFC 7518). */
+  sign(payload: Record<string, unknown>): string;
+}
+
+/** Life of an assertion, and how much of it must be left when it is sent. */
+const ASSERTION_LIFE_MS = 60_000;
+const ASSERTION_LEFT_MS = 30_000;
+
+/** Identity headers of one session, built once and renewed with the assertion. */
+interface Identity {
+  readonly subject: string;
+  readonly account: string;
+  assertion: string;
+  expiresMs: number;
+}
+
+/**
+ * Builds the headers of the forwarded request: what the client sent and may send, the vaulted cookies, who the
+ * client is, over which channel it came (RFC 7239 and the older names), and the trace (W3C Trace Context).
+ *
+ * @returns flat lower-case names and values; the client's own claims under these names are gone already.
+ */
+export function upstreamHeaders(context: RequestContext, signer: AssertionSigner, nowMs: number): string[] {
+  const { head, message, session } = context;
+  const headers = head.forward;
+  const jar = session === undefined ? '' : session.jarHeader(context.path);
+  const cookies = jar === '' ? context.cookies : context.cookies === '' ? jar : `${jar}; ${context.cookies}`;
+  headers.push('host', message.authority);
+  if (cookies !== '') headers.push('cookie', cookies);
+  const forPart = context.clientAddress.includes(':')
+    ? `"[${context.clientAddress}]"`
+    : context.clientAddress;
+  headers.push(
+    'forwarded',
+    `for=${forPart};host="${message.authority}";proto=https`,
+    'x-forwarded-for',
+    context.clientAddress,
+    'x-forwarded-proto',
+    'https',
+    'x-forwarded-host',
+    message.authority,
+    'x-request-id',
+    context.requestId,
+    'traceparent',
+    `00-${context.requestId}-${context.spanId}-01`,
+  );
+  if (session?.subject !== undefined) pushIdentity(headers, session, session.subject, signer, nowMs);
+  return headers;
+}
+
+function pushIdentity(
+  headers: string[],
+  session: LiveSession,
+  subject: string,
+  signer: AssertionSigner,
+  nowMs: number,
+): void {
+  const identity = (session.derived ??= {
+    subject: headerText(subject),
+    account: session.account,
+    assertion: '',
+    expiresMs: 0,
+  }) as Identity;
+  if (identity.expiresMs - nowMs < ASSERTION_LEFT_MS) {
+    const issued = Math.floor(nowMs / 1000);
+    identity.expiresMs = nowMs + ASSERTION_LIFE_MS;
+    identity.assertion = signer.sign({
+      iss: 'zasov',
+      aud: 'crm',
+      sub: subject,
+      account: session.account,
+      auth: 'session',
+      sid: session.id,
+      iat: issued,
+      exp: issued + ASSERTION_LIFE_MS / 1000,
+    });
+  }
+  headers.push(
+    'x-zasov-subject',
+    identity.subject,
+    'x-zasov-account',
+    identity.account,
+    'x-zasov-auth',
+    'session',
+    'x-zasov-assertion',
+    identity.assertion,
+  );
+}
+
+/** A name as header text: what is not visible ASCII is percent-encoded (RFC 9110 section 5.5 allows no more). */
+export function headerText(name: string): string {
+  return /^[\x21-\x24\x26-\x7e]+$/.test(name) ? name : encodeURIComponent(name);
+}
