@@ -1,0 +1,135 @@
+import type { SessionSummary } from '../session/session.ts';
+
+/** What `zasov status` shows. */
+export interface GatewayStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly started_at: string;
+  readonly ready: boolean;
+  readonly policies: { readonly path: string; readonly loaded_at: string; readonly last_reload: string };
+  readonly listeners: Readonly<Partial<Record<string, string>>>;
+  readonly sessions: number;
+  readonly requests_open: number;
+  readonly connections: number;
+  /** Processes that serve the traffic, where it is not the one with `pid`. */
+  readonly workers?: readonly {
+    readonly pid: number;
+    readonly connections: number;
+    readonly requests_open: number;
+  }[];
+  readonly nodes: readonly { readonly region: string; readonly url: string; readonly healthy: boolean }[];
+  readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
+}
+
+/** What the control socket can do; given by the composition root. */
+export interface ControlOperations {
+  status(): Promise<GatewayStatus>;
+  listSessions(filter: { account?: string; subject?: string }): Promise<SessionSummary[]>;
+  revokeSession(id: string): Promise<boolean>;
+  revokePerson(account: string, subject: string): Promise<number>;
+  credentialsChanged(account: string, subject: string): Promise<number>;
+  reload(): Promise<{ ok: boolean; mistakes: string[] }>;
+}
+
+/** An answer of the control API: a status and a JSON value. */
+export interface ControlAnswer {
+  readonly status: number;
+  readonly value: unknown;
+}
+
+type Operation = (
+  operations: ControlOperations,
+  parts: readonly string[],
+  query: URLSearchParams,
+) => Promise<ControlAnswer>;
+
+/** Method and path (`*` is one segment) of every operation; `openapi.yaml` beside this file describes them. */
+const OPERATIONS: Record<string, Operation> = {
+  'GET /v1/status': async (operations) => ok(await operations.status()),
+  'GET /v1/sessions': async (operations, _parts, query) =>
+    ok(await operations.listSessions(personFilter(query))),
+  'DELETE /v1/sessions': async (operations, _parts, query) => {
+    const { account, subject } = personFilter(query);
+    if (account === undefined || subject === undefined)
+      return refuse(400, 'account and subject are both needed');
+    return ok({ revoked: await operations.revokePerson(account, subject) });
+  },
+  'DELETE /v1/sessions/*': async (operations, [id = '']) => {
+    const isRevoked = await operations.revokeSession(id);
+    return isRevoked ? ok({ revoked: 1 }) : refuse(404, `no live session "${id.slice(0, 64)}"`);
+  },
+  'POST /v1/subjects/*/*/credentials-changed': async (operations, [account = '', subject = '']) =>
+    ok({ sessions_ended: await operations.credentialsChanged(account, subject) }),
+  'POST /v1/reload': async (operations) => {
+    const result = await operations.reload();
+    return { status: result.ok ? 200 : 422, value: result };
+  },
+};
+
+/** Every operation as `METHOD /path`, for the test that compares them with the OpenAPI file. */
+export const CONTROL_OPERATIONS: readonly string[] = Object.keys(OPERATIONS);
+
+/**
+ * Runs one call of the control API.
+ *
+ * @param target path and query as received.
+ * @returns 404 for an unknown path, 405 for a known path with another method.
+ */
+export async function runControl(
+  operations: ControlOperations,
+  method: string,
+  target: string,
+): Promise<ControlAnswer> {
+  const question = target.indexOf('?');
+  const path = question === -1 ? target : target.slice(0, question);
+  const query = new URLSearchParams(question === -1 ? '' : target.slice(question + 1));
+  let isKnownPath = false;
+  for (const [key, operation] of Object.entries(OPERATIONS)) {
+    const [wanted, pattern = ''] = key.split(' ');
+    const parts = matchPath(pattern, path);
+    if (parts === undefined) continue;
+    if (wanted === method) return operation(operations, parts, query);
+    isKnownPath = true;
+  }
+  return isKnownPath
+    ? refuse(405, `method ${method} is not possible here`)
+    : refuse(404, 'no such operation');
+}
+
+function matchPath(pattern: string, path: string): string[] | undefined {
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  if (wanted.length !== given.length) return undefined;
+  const parts: string[] = [];
+  for (const [index, part] of wanted.entries()) {
+    const actual = given[index] ?? '';
+    if (part === '*') {
+      const decoded = decodePart(actual);
+      if (decoded === undefined || decoded === '') return undefined;
+      parts.push(decoded);
+    } else if (part !== actual) return undefined;
+  }
+  return parts;
+}
+
+function decodePart(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function personFilter(query: URLSearchParams): { account?: string; subject?: string } {
+  const account = query.get('account');
+  const subject = query.get('subject');
+  return { ...(account === null ? {} : { account }), ...(subject === null ? {} : { subject }) };
+}
+
+function ok(value: unknown): ControlAnswer {
+  return { status: 200, value };
+}
+
+function refuse(status: number, error: string): ControlAnswer {
+  return { status, value: { error } };
+}

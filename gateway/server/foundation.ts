@@ -1,0 +1,50 @@
+import type { Environment } from '../config/environment.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { LimitStore } from '../rate-limit/limit-store.ts';
+import type { SessionService } from '../session/session.ts';
+import type { CertificateLoad } from '../tls/certificate-store.ts';
+import type { ControlOperations } from './control-api.ts';
+
+/** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
+export interface Foundation {
+  /** The directory of keys, certificates and the control socket. */
+  readonly data: string;
+  readonly environment: Environment;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: MetricRegistry;
+  readonly metrics: GatewayMetrics;
+  readonly keyring: Keyring;
+  readonly sessions: SessionService;
+  /** Where several gateways count together; absent where this node counts alone. */
+  readonly limits: LimitStore | undefined;
+  loadCertificates(policy: Policy): Promise<CertificateLoad>;
+}
+
+/** Reports on a failure of work that nobody waits for. */
+export function reportFailure({ logger }: Foundation, message: string): (error: unknown) => void {
+  return (error) => logger.error(message, { error });
+}
+
+/** What the control socket can do to sessions. */
+export function sessionOperations({ sessions }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
+  return {
+    listSessions: (filter) => sessions.list(filter),
+    revokeSession: (id) => sessions.endById(id, 'revoked'),
+    revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
+    credentialsChanged: (account, subject) => sessions.endPerson(account, subject, 'credentials'),
+  };
+}
+
+/** How to trust a self-signed certificate, for the one who starts the gateway; `undefined` when there is none. */
+export function trustOf(
+  authority: { readonly caFile: string; readonly howToTrust: string } | undefined,
+): { readonly caFile: string; readonly text: string } | undefined {
+  return authority === undefined ? undefined : { caFile: authority.caFile, text: authority.howToTrust };
+}

@@ -1,0 +1,106 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+import type { Exchange, MessageHead } from '../proxy/exchange.ts';
+import { type Http1Connection, Http1Exchange, http1Head } from '../proxy/http1-exchange.ts';
+import { answerClientError } from './client-error.ts';
+
+/** How long an idle connection is kept: longer than a browser's own 30 s poll, so that polls share one. */
+export const KEEP_ALIVE_MS = 65_000;
+const CHECK_EVERY_MS = 2000;
+/** Most requests that one connection may have under way; browsers send one at a time, floods send thousands. */
+const PIPELINED = 128;
+
+/** Takes what arrives on a listener. */
+export interface MessageHandler {
+  handle(exchange: Exchange): void;
+  upgrade(message: MessageHead, request: IncomingMessage, socket: Socket, head: Buffer): void;
+}
+
+/** Bounds of a listener; the policy's `protection` section fits. */
+export interface ListenerLimits {
+  readonly headerBytes: number;
+  readonly headerTimeoutMs: number;
+  readonly connections: number;
+}
+
+/** An HTTP/1.1 server (RFC 9112) that is handed its connections and never listens itself. */
+export class Http1Server {
+  readonly #server: Server;
+  readonly #handler: MessageHandler;
+  readonly #connections = new WeakMap<object, Http1Connection>();
+  #isStopping = false;
+
+  constructor(limits: ListenerLimits, handler: MessageHandler) {
+    this.#handler = handler;
+    this.#server = createServer({
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headerTimeoutMs,
+      // Bodies may take as long as they move; their own idle limit watches them.
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+      insecureHTTPParser: false,
+      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+      optimizeEmptyRequests: true,
+    });
+    this.#server.on('request', (request, response) => this.#take(request, response, false));
+    this.#server.on('checkContinue', (request, response) => this.#take(request, response, true));
+    this.#server.on('checkExpectation', (_request, response) => response.writeHead(417).end());
+    // When a body follows the head, Node passes a wrapper; the request knows the connection itself.
+    this.#server.on('upgrade', (request, _stream, head) => this.#upgrade(request, request.socket, head));
+    this.#server.on('connect', ({ socket }) => {
+      socket.write('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
+      socket.destroySoon();
+    });
+    this.#server.on('clientError', (error, socket) => {
+      const { open = 0, latest } = this.#connections.get(socket) ?? {};
+      // In the middle of another answer, or in its place, ours would be taken for it.
+      if (open > 1 || (open === 1 && latest?.headersSent === true)) socket.destroy();
+      else answerClientError(error, socket);
+    });
+    // Starts the header time-outs, which only a server that listens would start by itself.
+    this.#server.emit('listening');
+  }
+
+  /** Takes a connection over. */
+  connect(socket: Socket): void {
+    this.#server.emit('connection', socket);
+  }
+
+  /** Closes idle connections now and the others with the answer that is under way. */
+  stop(): void {
+    this.#isStopping = true;
+    this.#server.closeIdleConnections();
+  }
+
+  /** Stops the time-outs; connections are the caller's to close. */
+  close(): void {
+    this.#server.close();
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse, waitsForContinue: boolean): void {
+    const { socket } = request;
+    let connection = this.#connections.get(socket);
+    if (connection === undefined) {
+      const queued = new Set<{ abandon(): void }>();
+      connection = { open: 0, latest: response, queued };
+      this.#connections.set(socket, connection);
+      socket.once('close', () => {
+        for (const exchange of queued) exchange.abandon();
+      });
+    }
+    if (connection.open >= PIPELINED) {
+      socket.destroy();
+      return;
+    }
+    if (this.#isStopping) response.shouldKeepAlive = false;
+    this.#handler.handle(new Http1Exchange(request, response, connection, waitsForContinue));
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // An answer that is still to come would be written between the frames.
+    if ((this.#connections.get(socket)?.open ?? 0) > 0) socket.destroy();
+    else this.#handler.upgrade(http1Head(request), request, socket, head);
+  }
+}

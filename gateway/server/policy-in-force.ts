@@ -1,0 +1,195 @@
+import type { Clock } from '../core/clock.ts';
+import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
+import type { Logger } from '../observability/logger.ts';
+import { hostMatcher } from '../pipeline/host.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { Snapshot } from '../pipeline/snapshot.ts';
+import type { Policy } from '../policy/policy.ts';
+import { createAnonymousLimit } from '../rate-limit/anonymous-limit.ts';
+import type { LimitStore } from '../rate-limit/limit-store.ts';
+import type { SessionService } from '../session/session.ts';
+import type { CertificateLoad } from '../tls/certificate-store.ts';
+import type { CertificateSnapshot } from '../tls/certificate-snapshot.ts';
+import { describeMistakes } from '../tls/certificate-store.ts';
+import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
+import { HealthWatch } from '../upstream/health-watch.ts';
+import { UpstreamMap } from '../upstream/upstream-map.ts';
+
+/** What came of reading the policies again. */
+export interface ReloadResult {
+  readonly ok: boolean;
+  /** One line for each mistake; empty when the new set is in force. */
+  readonly mistakes: string[];
+}
+
+/** Either a whole valid set, or every reason why there is none. */
+export type PolicyReading =
+  | {
+      readonly policy: Policy;
+      /** What the operator should know about it. */ readonly notices: readonly string[];
+    }
+  | { readonly mistakes: string[] };
+
+/** A whole valid set with its certificates, ready to be put into force. */
+export type PreparedPolicy = Exclude<PolicyReading, { mistakes: string[] }> & {
+  readonly certificates: CertificateSnapshot;
+};
+
+interface Sources {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: GatewayMetrics;
+  readonly limits: LimitStore | undefined;
+  read(): PolicyReading;
+  loadCertificates(policy: Policy): Promise<CertificateLoad>;
+}
+
+/** What follows a policy while it runs. */
+interface Followers {
+  readonly pipeline: Pipeline;
+  readonly sessions: SessionService;
+  readonly endpoint: TlsEndpoint;
+}
+
+/** A year, as the browsers' preload lists ask for. */
+const STRICT_TRANSPORT = 'max-age=31536000; includeSubDomains';
+
+/**
+ * The set of policies in force and all that is derived from it: nodes and their health checks, limits, certificates.
+ * A reload validates the whole new set first and then swaps it whole; requests and streams under way keep theirs.
+ */
+export class PolicyInForce {
+  policy: Policy;
+  upstreams: UpstreamMap;
+  loadedAt: string;
+  lastReload = 'not reloaded yet';
+  readonly #sources: Sources;
+  readonly #health: HealthWatch;
+  #takeAnonymous: (network: string) => Promise<boolean>;
+  #reloading: Promise<ReloadResult> | undefined;
+
+  constructor(policy: Policy, sources: Sources) {
+    this.#sources = sources;
+    this.policy = policy;
+    this.upstreams = mapUpstreams(policy);
+    this.#takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, sources.limits);
+    this.loadedAt = new Date(sources.clock.now()).toISOString();
+    this.#health = new HealthWatch((node) => {
+      const message = node.healthy ? 'a node is healthy again' : 'a node is unhealthy';
+      sources.logger.warn(message, { region: node.region, node: node.origin });
+    });
+    this.#watch();
+  }
+
+  /** What the pipeline works with. */
+  get snapshot(): Snapshot {
+    const { policy, upstreams } = this;
+    // A browser that remembers HTTPS for a host that has no trusted certificate locks its owner out.
+    const isTrusted = policy.tls.certificates.every(({ kind }) => kind !== 'self_signed');
+    const strictTransport = isTrusted ? STRICT_TRANSPORT : '';
+    const names = policy.tls.certificates.flatMap(({ hosts }) => hosts.map((host) => host.toLowerCase()));
+    // Who tries the gateway out reaches it under any name and address.
+    return { policy, upstreams, strictTransport, servesHost: isTrusted ? hostMatcher(names) : () => true };
+  }
+
+  /** Counts one more anonymous session of a client network by the limit in force. */
+  takeAnonymous(network: string): Promise<boolean> {
+    return this.#takeAnonymous(network);
+  }
+
+  /** Sets the gauges of regions and nodes; called before each scrape. */
+  collectHealth(): void {
+    const { regionHealthy, nodeHealthy } = this.#sources.metrics;
+    // Regions and nodes that a reload took away are not shown for ever as they were last seen.
+    regionHealthy.reset();
+    nodeHealthy.reset();
+    for (const { id } of this.policy.regions) {
+      const nodes = this.upstreams.nodes.filter(({ region }) => region === id);
+      regionHealthy.child({ region: id }).set(nodes.some(({ healthy }) => healthy) ? 1 : 0);
+      for (const { origin, healthy } of nodes) {
+        nodeHealthy.child({ region: id, node: origin }).set(healthy ? 1 : 0);
+      }
+    }
+  }
+
+  /** Reads the policies again; calls that come while one runs share its result. Never throws for a bad set. */
+  reload(followers: Followers): Promise<ReloadResult> {
+    this.#reloading ??= this.#reload(followers)
+      .catch((error: unknown) => {
+        // A file that cannot be read, say: whatever it is, the set in force is a whole one.
+        this.#sources.logger.error('reading the policies failed', { error });
+        return this.#refuse([error instanceof Error ? error.message : String(error)]);
+      })
+      .finally(() => {
+        this.#reloading = undefined;
+      });
+    return this.#reloading;
+  }
+
+  /** Stops the health checks and closes all connections to the upstreams. */
+  async close(): Promise<void> {
+    this.#health.stop();
+    await this.upstreams.closeExcept(undefined);
+  }
+
+  /** Reads and checks the policies and changes nothing: the first half of a reload. */
+  async prepare(): Promise<PreparedPolicy | { readonly mistakes: string[] }> {
+    const next = this.#sources.read();
+    if (!('policy' in next)) return next;
+    const certificates = await this.#sources.loadCertificates(next.policy);
+    if (!certificates.ok) return { mistakes: [describeMistakes(certificates.mistakes)] };
+    return { ...next, certificates: certificates.snapshot };
+  }
+
+  async #reload(followers: Followers): Promise<ReloadResult> {
+    const next = await this.prepare();
+    if ('mistakes' in next) return this.#refuse(next.mistakes);
+    this.commit(next, followers);
+    return { ok: true, mistakes: [] };
+  }
+
+  /** Puts a prepared set into force: the second half of a reload, which cannot fail. */
+  commit(next: PreparedPolicy, followers: Followers): void {
+    const { clock, logger, metrics } = this.#sources;
+    if (JSON.stringify(next.policy.listen) !== JSON.stringify(this.policy.listen)) {
+      logger.warn('listeners change with a restart only; they stay where they are');
+    }
+    for (const setting of next.notices) logger.warn('a setting is not in force in this version', { setting });
+    const before = this.upstreams;
+    this.policy = next.policy;
+    this.upstreams = mapUpstreams(next.policy, before);
+    this.#takeAnonymous = createAnonymousLimit(
+      next.policy.sessions.anonymous.perClient,
+      this.#sources.limits,
+    );
+    followers.pipeline.swap(this.snapshot);
+    followers.sessions.configure(next.policy.sessions);
+    followers.endpoint.swap(next.certificates);
+    logger.setLevel(next.policy.logLevel);
+    this.#watch();
+    // The pools of nodes that are gone close when their last answer is through.
+    void before.closeExcept(this.upstreams);
+    this.loadedAt = new Date(clock.now()).toISOString();
+    this.lastReload = `reloaded at ${this.loadedAt}`;
+    metrics.policyReloads.child({ result: 'ok' }).inc();
+    logger.info('the new policies are in force');
+  }
+
+  #refuse(mistakes: string[]): ReloadResult {
+    const { clock, logger, metrics } = this.#sources;
+    this.lastReload = `refused at ${new Date(clock.now()).toISOString()}`;
+    metrics.policyReloads.child({ result: 'refused' }).inc();
+    for (const mistake of mistakes) logger.error('policies refused; the old ones stay in force', { mistake });
+    return { ok: false, mistakes };
+  }
+
+  #watch(): void {
+    const { regions } = this.policy;
+    this.#health.watch(this.upstreams, (region) => regions.find(({ id }) => id === region)?.health);
+  }
+}
+
+function mapUpstreams(policy: Policy, previous?: UpstreamMap): UpstreamMap {
+  const { regions, routing, protection } = policy;
+  return new UpstreamMap({ regions, routing, upstreamTimeoutMs: protection.upstreamTimeoutMs }, previous);
+}
