@@ -1,0 +1,48 @@
+import { parseArgs } from 'node:util';
+
+import type { GatewayStatus } from '../server/control-api.ts';
+import { callControl } from './control-client.ts';
+import { table } from './table.ts';
+
+/**
+ * `zasov status`: what a running gateway says of itself.
+ *
+ * @returns 0 when it is ready, 1 when it is not.
+ */
+export async function runStatus(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { data: { type: 'string', default: 'var' }, json: { type: 'boolean', default: false } },
+  });
+  const { value } = await callControl(values.data, 'GET', '/v1/status');
+  const status = value as GatewayStatus;
+  process.stdout.write(values.json ? `${JSON.stringify(status)}\n` : `${describe(status)}\n`);
+  return status.ready ? 0 : 1;
+}
+
+function describe(status: GatewayStatus): string {
+  const facts = [
+    ['ready', status.ready ? 'yes' : 'no'],
+    ['version', status.version],
+    ['process', `${status.pid} since ${status.started_at}`],
+    [
+      'policies',
+      `${status.policies.path}, in force since ${status.policies.loaded_at}, ${status.policies.last_reload}`,
+    ],
+    ...Object.entries(status.listeners).map(([name, origin]) => [name, origin ?? '']),
+    ['sessions', String(status.sessions)],
+    ['requests open', String(status.requests_open)],
+    ['connections', String(status.connections)],
+    ...(status.workers ?? []).map(({ pid, connections, requests_open: open }) => [
+      'worker',
+      `${pid}, ${connections} connections, ${open} requests open`,
+    ]),
+    ...status.certificates.map(({ host, expires_at }) => ['certificate', `${host} until ${expires_at}`]),
+  ];
+  const nodes = status.nodes.map(({ region, url, healthy }) => [
+    region,
+    url,
+    healthy ? 'healthy' : 'unhealthy',
+  ]);
+  return `${table(['fact', 'value'], facts)}\n\n${table(['region', 'node', 'health'], nodes)}`;
+}
