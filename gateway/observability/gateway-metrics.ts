@@ -43,6 +43,7 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     requestRecorder: (route: string, access: string): RequestRecorder =>
       requestRecorder((status) => requests.child({ route, access, status }), parts),
     ...sessionMetrics(registry),
+    ...keyMetrics(registry),
     ...regionMetrics(registry),
     ...operationMetrics(registry),
   };
@@ -70,11 +71,6 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Sessions ended because two parties held them, by what gave it away.',
       labels: ['kind'],
     }),
-    apiKeysRejected: registry.counter({
-      name: 'zasov_api_key_rejected_total',
-      help: 'API calls refused for their key, by code.',
-      labels: ['code'],
-    }),
     adminsDenied: registry.counter({
       name: 'zasov_admin_denied_total',
       help: 'Attempts on administrators’ routes that were refused, by reason.',
@@ -84,6 +80,38 @@ function sessionMetrics(registry: MetricRegistry) {
       name: 'zasov_rate_limited_total',
       help: 'Requests refused by a limit.',
       labels: ['limit'],
+    }),
+  };
+}
+
+function keyMetrics(registry: MetricRegistry) {
+  return {
+    apiKeys: registry.gauge({ name: 'zasov_api_keys', help: 'API keys, by state.', labels: ['state'] }),
+    apiKeysExpiring: registry.gauge({
+      name: 'zasov_api_keys_expiring',
+      help: 'API keys that work and end within so many days.',
+      labels: ['days'],
+    }),
+    apiKeysRejected: registry.counter({
+      name: 'zasov_api_key_rejected_total',
+      help: 'API calls refused for their key, by code.',
+      labels: ['code'],
+    }),
+    apiKeyRotations: registry.counter({
+      name: 'zasov_api_key_rotations_total',
+      help: 'API keys that got a successor, by what made them.',
+      labels: ['reason'],
+    }),
+    apiKeyReplays: registry
+      .counter({
+        name: 'zasov_api_key_replays_total',
+        help: 'Calls with the secret of a key that was rotated or revoked: somebody still has it.',
+      })
+      .child({}),
+    apiKeyNotices: registry.counter({
+      name: 'zasov_api_key_notices_total',
+      help: 'Notices of keys that were sent to the webhook, by result.',
+      labels: ['result'],
     }),
   };
 }
