@@ -38,7 +38,8 @@ import { familyTransitions } from './session/rotate.ts';
 import { createSessionService } from './session/session-service.ts';
 import { openStore } from './store/open-store.ts';
 import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
-import { createTicketSecret } from './tls/ticket-keys.ts';
+import { TicketSecrets } from './tls/ticket-secrets.ts';
+import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 /** What a gateway is started with. */
@@ -67,7 +68,6 @@ export interface Gateway {
 }
 
 const TICK_MS = 1000;
-const TICKETS_MS = 4 * 3_600_000;
 const CERTIFICATES_MS = 12 * 3_600_000;
 
 /**
@@ -167,7 +167,8 @@ async function lay(
       directory: join(data, 'tls'),
       clock,
     });
-  const facts = { data, environment, version, clock, logger, registry, metrics };
+  const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets };
   return { ...facts, keyring, sessions, loadCertificates: load, limits: shareLimits(connection, keyring) };
 }
 
@@ -221,7 +222,7 @@ async function serveAlone(
   const { policies, data, environment, version } = options;
   const { clock, logger, registry, sessions } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
-    ticketSecret: createTicketSecret(),
+    ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
@@ -237,7 +238,7 @@ async function serveAlone(
   const failure = (message: string) => reportFailure(foundation, message);
   closers.push(
     () => control.close(),
-    every(TICKETS_MS, () => endpoint.rotateTickets(createTicketSecret())),
+    foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
     watchPolicy(policies, () => void reload().catch(failure('a reload failed'))),
   );
