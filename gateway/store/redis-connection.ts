@@ -12,7 +12,7 @@ export type RedisPlace = (
 ) & { readonly username?: string | undefined; readonly password?: string | undefined };
 
 /** How long a request waits for the store, in ms, before it is answered 503. */
-const COMMAND_TIMEOUT_MS = 1000;
+export const COMMAND_TIMEOUT_MS = 1000;
 /** A connection on which nothing comes back for so long is given up; heartbeats go over it all the time. */
 const SILENCE_MS = 3000;
 const CONNECT_TIMEOUT_MS = 2000;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
-import { RedisConnection } from './redis-connection.ts';
+import { COMMAND_TIMEOUT_MS, RedisConnection, unavailable } from './redis-connection.ts';
 import type { RedisPlace } from './redis-connection.ts';
 import { RedisFailover } from './redis-failover.ts';
 import { RedisFamilies } from './redis-families.ts';
@@ -135,12 +135,14 @@ export class RedisStore implements SessionStore {
   ): Promise<{ outcome: UseOutcome; family: StoredFamily } | undefined> {
     await this.#failover.gate();
     const adoptBeforeMs = this.#failover.adoptBefore(issuedMs);
-    const parameters = [hash, passive ? 1 : 0, ...limitFields(limits, adoptBeforeMs)];
+    const deadlineMs = this.#now() + Math.max(COMMAND_TIMEOUT_MS, limits.graceMs / 2);
+    const parameters = [hash, passive ? 1 : 0, ...limitFields(limits, adoptBeforeMs), deadlineMs];
     const answer = readAnswer(id, await this.#families.run('use', id, parameters));
     if (answer === undefined) {
       this.#failover.refuseIfLost(issuedMs);
       return undefined;
     }
+    if (answer.outcome === 'late') throw unavailable(new Error('the question reached the server too late'));
     const outcome = answer.outcome as UseOutcome;
     const { state } = answer.family;
     if (state.status === 'dead') {
