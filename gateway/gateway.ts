@@ -15,7 +15,7 @@ import { MetricRegistry } from './observability/metric-registry.ts';
 import { collectProcessMetrics } from './observability/process-metrics.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { observeSessions } from './pipeline/session-report.ts';
+import { observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
@@ -101,11 +101,7 @@ export async function composeWorker(
   environment: Environment,
 ): Promise<WorkerParts> {
   const closers: Closers = [];
-  const options = {
-    ...start,
-    environment,
-    logFile: start.logFile ?? undefined,
-  };
+  const options = { ...start, environment, logFile: start.logFile ?? undefined };
   try {
     const { policy } = readFirstPolicy(options);
     const foundation = await lay(options, policy, closers, link.relay);
@@ -147,6 +143,9 @@ async function lay(
     environment,
     transitions: familyTransitions,
     clock,
+    onUnreplicated: reportUnreplicated(metrics, clock, (level, message, facts) =>
+      logger[level](message, facts),
+    ),
   });
   closers.push(() => store.close());
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);

@@ -31,6 +31,8 @@ export interface RedisStoreOptions {
   readonly place: RedisPlace;
   /** Stands in for the server's clock. For tests, which move time by hand; never given by the gateway. */
   readonly testClock?: Clock;
+  /** Told of every end that no replica had in time, though there are replicas. */
+  readonly onUnreplicated?: () => void;
 }
 
 /**
@@ -40,8 +42,9 @@ export interface RedisStoreOptions {
  *
  * @throws GatewayError `store_unavailable` when nothing answers in ten seconds.
  */
-export async function openRedisStore({ place, testClock }: RedisStoreOptions): Promise<RedisStore> {
-  const connection = new RedisConnection(place);
+export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
+  const { place, testClock, onUnreplicated } = options;
+  const connection = new RedisConnection(place, onUnreplicated);
   try {
     await connection.open();
     const store = new RedisStore(connection, testClock);
