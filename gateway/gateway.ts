@@ -15,7 +15,7 @@ import { MetricRegistry } from './observability/metric-registry.ts';
 import { collectProcessMetrics } from './observability/process-metrics.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { observeSessions } from './pipeline/session-report.ts';
+import { observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
@@ -38,7 +38,8 @@ import { familyTransitions } from './session/rotate.ts';
 import { createSessionService } from './session/session-service.ts';
 import { openStore } from './store/open-store.ts';
 import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
-import { createTicketSecret } from './tls/ticket-keys.ts';
+import { TicketSecrets } from './tls/ticket-secrets.ts';
+import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 /** What a gateway is started with. */
@@ -67,7 +68,6 @@ export interface Gateway {
 }
 
 const TICK_MS = 1000;
-const TICKETS_MS = 4 * 3_600_000;
 const CERTIFICATES_MS = 12 * 3_600_000;
 
 /**
@@ -101,11 +101,7 @@ export async function composeWorker(
   environment: Environment,
 ): Promise<WorkerParts> {
   const closers: Closers = [];
-  const options = {
-    ...start,
-    environment,
-    logFile: start.logFile ?? undefined,
-  };
+  const options = { ...start, environment, logFile: start.logFile ?? undefined };
   try {
     const { policy } = readFirstPolicy(options);
     const foundation = await lay(options, policy, closers, link.relay);
@@ -147,6 +143,9 @@ async function lay(
     environment,
     transitions: familyTransitions,
     clock,
+    onUnreplicated: reportUnreplicated(metrics, clock, (level, message, facts) =>
+      logger[level](message, facts),
+    ),
   });
   closers.push(() => store.close());
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
@@ -167,7 +166,8 @@ async function lay(
       directory: join(data, 'tls'),
       clock,
     });
-  const facts = { data, environment, version, clock, logger, registry, metrics };
+  const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets };
   return { ...facts, keyring, sessions, loadCertificates: load, limits: shareLimits(connection, keyring) };
 }
 
@@ -221,7 +221,7 @@ async function serveAlone(
   const { policies, data, environment, version } = options;
   const { clock, logger, registry, sessions } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
-    ticketSecret: createTicketSecret(),
+    ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
@@ -237,7 +237,7 @@ async function serveAlone(
   const failure = (message: string) => reportFailure(foundation, message);
   closers.push(
     () => control.close(),
-    every(TICKETS_MS, () => endpoint.rotateTickets(createTicketSecret())),
+    foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
     watchPolicy(policies, () => void reload().catch(failure('a reload failed'))),
   );

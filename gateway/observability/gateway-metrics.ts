@@ -158,6 +158,12 @@ function operationMetrics(registry: MetricRegistry) {
       labels: ['operation'],
       buckets: SECONDS,
     }),
+    storeUnreplicated: registry
+      .counter({
+        name: 'zasov_store_unreplicated_total',
+        help: 'Ends of sessions that no replica of the store had in time, though there are replicas.',
+      })
+      .child({}),
     logLinesDropped: registry
       .counter({ name: 'zasov_log_lines_dropped_total', help: 'Log lines lost because nobody read the log.' })
       .child({}),

@@ -87,7 +87,9 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
     return { gatewayMs: until - startMs, upstreamMs: undefined };
   }
   const upstreamMs = forwarding.headMs - forwarding.dispatchedMs;
-  return { gatewayMs: forwarding.openedMs - startMs - upstreamMs, upstreamMs };
+  // An answer that the gateway held back, because the session ended under way, never opened.
+  const openedMs = forwarding.openedMs === 0 ? performance.now() : forwarding.openedMs;
+  return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
 function countRefusal(metrics: GatewayMetrics, { failure, route }: RequestContext): void {

@@ -1,8 +1,23 @@
+import type { Clock } from '../core/clock.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { SessionObserver } from '../session/session.ts';
 
 /** Writes one structured line; never a secret. */
 export type Notice = (level: 'info' | 'warn', message: string, facts: Record<string, unknown>) => void;
+
+/** An operator is told of lagging replicas once in this time, however many sessions end. */
+const UNREPLICATED_EVERY_MS = 60_000;
+
+/** Counts ends that stand on one server only: if it dies now, it is for the gateways' replay to end them again. */
+export function reportUnreplicated(metrics: GatewayMetrics, clock: Clock, notice: Notice): () => void {
+  let toldMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    metrics.storeUnreplicated.inc();
+    if (clock.now() - toldMs < UNREPLICATED_EVERY_MS) return;
+    toldMs = clock.now();
+    notice('warn', 'no replica of the store confirms what was written; look at its replication', {});
+  };
+}
 
 /** Turns what the session service reports into metrics and log lines. */
 export function observeSessions(metrics: GatewayMetrics, notice: Notice): SessionObserver {

@@ -8,6 +8,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
+import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { ControlOperations } from './control-api.ts';
 
 /** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
@@ -24,6 +25,8 @@ export interface Foundation {
   readonly sessions: SessionService;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
+  /** What session tickets hang on; a worker has the one of its supervisor instead. */
+  readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
 

@@ -40,7 +40,6 @@ export interface ServingNode {
 }
 
 const TICK_MS = 1000;
-const TICKETS_MS = 4 * 3_600_000;
 const CERTIFICATES_MS = 12 * 3_600_000;
 
 /**
@@ -55,7 +54,7 @@ export async function serveNode(
   settings: NodeSettings,
   closers: Closers,
 ): Promise<ServingNode> {
-  const { data, environment, clock, logger, metrics, registry, sessions, version } = foundation;
+  const { data, environment, clock, logger, metrics, registry, sessions, tickets, version } = foundation;
   const policies = await NodePolicies.open({
     clock,
     logger,
@@ -80,6 +79,7 @@ export async function serveNode(
       takeAnonymous: (network) => takeAnonymous(network),
     },
     policies.inForce.copy.path,
+    await tickets.refresh(),
   );
   settings.supervised(supervisor);
   const reload = async () => {
@@ -135,7 +135,10 @@ export async function serveNode(
   closers.push(
     () => control.close(),
     every(TICK_MS, () => sessions.tick().catch(reportFailure(foundation, 'a session tick failed'))),
-    every(TICKETS_MS, () => supervisor.rotateTickets()),
+    tickets.follow(
+      (secret) => supervisor.rotateTickets(secret),
+      reportFailure(foundation, 'new ticket keys failed'),
+    ),
     every(CERTIFICATES_MS, reload),
     watchPolicy(settings.policies, () => void reload()),
   );

@@ -1,6 +1,5 @@
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
-import { createTicketSecret } from '../tls/ticket-keys.ts';
 import type { GatewayStatus } from './control-api.ts';
 import { NodeMetrics } from './node-metrics.ts';
 import type { Readiness } from './ops-server.ts';
@@ -43,13 +42,17 @@ export class Supervisor {
   readonly #inForceOn = new WeakMap<Worker, string>();
   readonly #unanswered = new WeakMap<Worker, number>();
   #policies: string;
-  #tickets = createTicketSecret().toString('base64');
+  #tickets: string;
   #isReady = false;
 
-  /** @param policies the copy of the policies that workers begin with. */
-  constructor(settings: SupervisorSettings, policies: string) {
+  /**
+   * @param policies the copy of the policies that workers begin with.
+   * @param tickets the secret behind session tickets that they begin with; see {@link rotateTickets}.
+   */
+  constructor(settings: SupervisorSettings, policies: string, tickets: Buffer) {
     this.#settings = settings;
     this.#policies = policies;
+    this.#tickets = tickets.toString('base64');
     this.#pool = new WorkerPool({
       count: settings.count,
       logger: settings.logger,
@@ -126,8 +129,8 @@ export class Supervisor {
   }
 
   /** Gives all workers new keys for session tickets; see `TlsEndpoint.rotateTickets`. */
-  async rotateTickets(): Promise<void> {
-    this.#tickets = createTicketSecret().toString('base64');
+  async rotateTickets(secret: Buffer): Promise<void> {
+    this.#tickets = secret.toString('base64');
     await this.#tellAll(this.#pool.running, 'tickets', this.#tickets);
   }
 

@@ -226,9 +226,13 @@ local operations = {}
 
 function operations.show(state) return answer('', state, redis.call('HMGET', key, unpack(SEALED))) end
 
--- hash, passive, limits
+-- hash, passive, limits, deadline
 function operations.use(state)
   local sealed = redis.call('HMGET', key, unpack(SEALED))
+  -- A question that was held up on its way, by a network or a server that stood still: whoever asked has given up, and
+  -- an id that was good then is superseded now. It proves no theft.
+  local deadline = tonumber(ARGV[13])
+  if deadline and now > deadline then return answer('late', state, sealed) end
   local outcome = use(state, ARGV[6], ARGV[7] == '1', limits_at(8))
   if outcome:sub(1, 8) == 'expired_' then write(state) end
   if outcome == 'ok_confirm' or outcome == 'ok_sibling' or outcome == 'ok_regress' then publish('stale', '-') end

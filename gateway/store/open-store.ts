@@ -26,6 +26,8 @@ export interface StoreOptions {
   readonly environment: Environment;
   readonly transitions: FamilyTransitions;
   readonly clock: Clock;
+  /** Told of every end of a session that no replica of the store had in time, though there are replicas. */
+  readonly onUnreplicated: () => void;
 }
 
 /** An opened store, and the connection that counters of limits share with it where there is one. */
@@ -48,7 +50,10 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
   // Loaded here only: a gateway with the embedded store need not carry a Redis client in its memory.
   const { openRedisStore } = await import('./redis-store.ts');
-  const store = await openRedisStore({ place: { ...choice.place, password } });
+  const store = await openRedisStore({
+    place: { ...choice.place, password },
+    onUnreplicated: options.onUnreplicated,
+  });
   return { store, connection: store.connection };
 }
 

@@ -12,7 +12,7 @@ export type RedisPlace = (
 ) & { readonly username?: string | undefined; readonly password?: string | undefined };
 
 /** How long a request waits for the store, in ms, before it is answered 503. */
-const COMMAND_TIMEOUT_MS = 1000;
+export const COMMAND_TIMEOUT_MS = 1000;
 /** A connection on which nothing comes back for so long is given up; heartbeats go over it all the time. */
 const SILENCE_MS = 3000;
 const CONNECT_TIMEOUT_MS = 2000;
@@ -29,11 +29,14 @@ export class RedisConnection {
   /** Ends wait here for a replica, so that nothing else waits behind them. */
   readonly #ends: Redis | Cluster;
   readonly #place: RedisPlace;
+  readonly #onUnreplicated: () => void;
   #replicas = 0;
   #isClosed = false;
 
-  constructor(place: RedisPlace) {
+  /** @param onUnreplicated told of every end that no replica had in time. */
+  constructor(place: RedisPlace, onUnreplicated: () => void = () => undefined) {
     this.#place = place;
+    this.#onUnreplicated = onUnreplicated;
     this.client = makeClient(place);
     this.#ends = place.kind === 'cluster' ? this.client : makeClient(place);
     for (const client of new Set([this.client, this.#ends])) {
@@ -84,7 +87,8 @@ export class RedisConnection {
     parameters: readonly Parameter[],
   ): Promise<unknown> {
     const result = await runOn(this.#ends, script, keys, parameters);
-    if (this.#replicas > 0) await this.#waitFor(keys[0] ?? '').catch(() => 0);
+    if (this.#replicas > 0 && (await this.#waitFor(keys[0] ?? '').catch(() => 0)) === 0)
+      this.#onUnreplicated();
     return result;
   }
 

@@ -15,6 +15,11 @@ export function beatChannel(node: string): string {
   return `${PREFIX}beat:${node}`;
 }
 
+/** The sealed secret behind the session tickets of a slot of time; see gateway/tls/ticket-secrets.ts. */
+export function ticketKey(slot: number): string {
+  return `${PREFIX}tls:tickets:{${slot}}`;
+}
+
 /** The one key of a family. The braces decide its slot in a cluster, also for what may join it there later. */
 export function familyKey(id: string): string {
   return `${PREFIX}{${id}}`;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
-import { RedisConnection } from './redis-connection.ts';
+import { COMMAND_TIMEOUT_MS, RedisConnection, unavailable } from './redis-connection.ts';
 import type { RedisPlace } from './redis-connection.ts';
 import { RedisFailover } from './redis-failover.ts';
 import { RedisFamilies } from './redis-families.ts';
@@ -31,6 +31,8 @@ export interface RedisStoreOptions {
   readonly place: RedisPlace;
   /** Stands in for the server's clock. For tests, which move time by hand; never given by the gateway. */
   readonly testClock?: Clock;
+  /** Told of every end that no replica had in time, though there are replicas. */
+  readonly onUnreplicated?: () => void;
 }
 
 /**
@@ -40,8 +42,9 @@ export interface RedisStoreOptions {
  *
  * @throws GatewayError `store_unavailable` when nothing answers in ten seconds.
  */
-export async function openRedisStore({ place, testClock }: RedisStoreOptions): Promise<RedisStore> {
-  const connection = new RedisConnection(place);
+export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
+  const { place, testClock, onUnreplicated } = options;
+  const connection = new RedisConnection(place, onUnreplicated);
   try {
     await connection.open();
     const store = new RedisStore(connection, testClock);
@@ -135,12 +138,14 @@ export class RedisStore implements SessionStore {
   ): Promise<{ outcome: UseOutcome; family: StoredFamily } | undefined> {
     await this.#failover.gate();
     const adoptBeforeMs = this.#failover.adoptBefore(issuedMs);
-    const parameters = [hash, passive ? 1 : 0, ...limitFields(limits, adoptBeforeMs)];
+    const deadlineMs = this.#now() + Math.max(COMMAND_TIMEOUT_MS, limits.graceMs / 2);
+    const parameters = [hash, passive ? 1 : 0, ...limitFields(limits, adoptBeforeMs), deadlineMs];
     const answer = readAnswer(id, await this.#families.run('use', id, parameters));
     if (answer === undefined) {
       this.#failover.refuseIfLost(issuedMs);
       return undefined;
     }
+    if (answer.outcome === 'late') throw unavailable(new Error('the question reached the server too late'));
     const outcome = answer.outcome as UseOutcome;
     const { state } = answer.family;
     if (state.status === 'dead') {

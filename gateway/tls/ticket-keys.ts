@@ -1,8 +1,11 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 
+/** Length of the secret behind session tickets, in bytes. */
+export const TICKET_SECRET_BYTES = 48;
+
 /** Fresh secret for session tickets; worker processes that share a port must share it. */
 export function createTicketSecret(): Buffer {
-  return randomBytes(48);
+  return randomBytes(TICKET_SECRET_BYTES);
 }
 
 /**

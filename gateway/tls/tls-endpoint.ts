@@ -79,8 +79,9 @@ export class TlsEndpoint {
 
   /**
    * Takes new ticket keys; tickets under the old ones lead to a full handshake, about a millisecond once for each
-   * client. Once in some hours is enough. Node gives a server one set of keys, to make tickets and to open them, and
-   * decides before any callback: there is no way to open old ones and make new ones (RFC 5077 section 5.5).
+   * client. Once in some hours is enough. Node's documented API gives a server one set of keys, to make tickets
+   * and to open them: opening old ones while making new ones (RFC 5077 section 5.5) works by undocumented internals
+   * only, and those have no place here.
    */
   rotateTickets(secret: Buffer): void {
     this.#ticketSecret = secret;

@@ -19,6 +19,10 @@ export interface ZasovSettings {
   readonly logLevel: 'info' | 'warn';
   /** Options of Node itself: `--cpu-prof`, say. */
   readonly nodeOptions?: readonly string[];
+  /** Its directory, made already; `var` in it is the data directory. */
+  readonly data?: string;
+  /** Further sections of the policies. */
+  readonly more?: string;
 }
 
 /** The gateway's policies for the bench: one node, everything but the login behind a session. */
@@ -51,9 +55,9 @@ log: { level: ${logLevel} }
 
 /** Starts the gateway on an empty data directory in front of the bench's upstream. */
 export async function startZasov(around: Surroundings, settings: ZasovSettings): Promise<Child> {
-  const data = mkdtempSync(join(scratch, 'zasov-'));
+  const data = settings.data ?? mkdtempSync(join(scratch, 'zasov-'));
   const policies = join(data, 'bench.yaml');
-  writeFileSync(policies, zasovPolicy(around.upstream, settings.logLevel));
+  writeFileSync(policies, zasovPolicy(around.upstream, settings.logLevel) + (settings.more ?? ''));
   const options = settings.nodeOptions ?? [];
   return startChild({
     name: 'zasov',

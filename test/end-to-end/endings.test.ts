@@ -82,3 +82,17 @@ for (const [title, path, sending, answered, ends] of CHANGES)
     for (const device of [phone, laptop]) t.equal(await subjectOf(device), ends ? undefined : 'pavel');
     t.equal(await subjectOf(admin), 'admin');
   });
+
+await test('an answer that comes after the sign-out is held back, and its time is told right', async (t) => {
+  const person = await bench.signedIn('rita');
+  const otherTab = bench.newClient();
+  for (const name of person.jar.names()) otherTab.jar.set(name, person.jar.get(name) ?? '');
+  const { status } = await bench.ask(person, ['GET', '/slow', {}], (_request, response) => {
+    const signOut = bench.ask(otherTab, ['GET', '/logout', {}], answer(302, { location: '/' }));
+    void signOut.then(() => response.end('the data of rita'));
+  });
+  t.equal(status, 401);
+  const line = await bench.accessLine('/slow');
+  t.match(line, { status: 401, code: 'session_ended' });
+  t.ok(Number(line['gateway_ms']) >= 0, `${String(line['gateway_ms'])} ms in the gateway`);
+});

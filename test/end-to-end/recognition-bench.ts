@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { HttpsClient, type Sending } from '../support/https-client.ts';
 import { targetOf } from '../support/open-policy.ts';
 import { type AnswerRequest, startRecordingUpstream } from '../support/recording-upstream.ts';
@@ -68,6 +69,8 @@ export interface RecognitionBench {
     request: [method: string, path: string, sending: Sending],
     reply: AnswerRequest,
   ): Promise<{ status: number; setCookies: readonly string[] }>;
+  /** What the access log says of a path, once it says something. */
+  accessLine(path: string): Promise<Readonly<Record<string, unknown>>>;
   close(): Promise<void>;
 }
 
@@ -94,6 +97,15 @@ export async function startRecognitionBench(): Promise<RecognitionBench> {
     ask: async (client, [method, path, sending], answered) => {
       reply = answered;
       return await client.send(method, path, sending);
+    },
+    accessLine: async (path) => {
+      const isOfPath = new RegExp(`"path":"${path}"`);
+      const { output } = gateway.program;
+      for (;;) {
+        const line = output.stderr.split('\n').find((each) => isOfPath.test(each) && each.endsWith('}'));
+        if (line !== undefined) return JSON.parse(line) as Record<string, unknown>;
+        await pause(20);
+      }
     },
     close: async () => {
       for (const client of clients) client.close();

@@ -88,6 +88,20 @@ await test('a session begun on one worker is valid on the other at once, and ove
   }
 });
 
+await test('a change of credentials is known to every worker when it is reported', async (t) => {
+  const [one, other] = kept(await clientsOnWorkers(gateway));
+  if (one === undefined || other === undefined) throw new Error('two workers are needed');
+  for (let round = 0; round < 20; round += 1) {
+    await signIn(one, 'dora');
+    for (const name of one.jar.names()) other.jar.set(name, one.jar.get(name) ?? '');
+    t.equal(await whoAmI(other), 'dora');
+    const reported = await control(gateway, 'POST', '/v1/subjects/main/dora/credentials-changed');
+    t.same(reported, { sessions_ended: 1 });
+    t.equal(await whoAmI(other), undefined, 'not even the very next request is let in');
+    t.equal(await whoAmI(one), undefined);
+  }
+});
+
 await test('revocation closes the WebSockets on every worker in milliseconds', async (t) => {
   const rounds = 40;
   const took: number[] = [];

@@ -24,7 +24,7 @@ export interface RedisServer {
 /** Several servers that work together. */
 export interface RedisGroup {
   readonly place: RedisPlace;
-  /** The data servers; of a Sentinel group the first primary and then its replica. */
+  /** The data servers: primaries, and after them their replicas in the same order. */
   readonly servers: readonly RedisServer[];
   readonly stop: () => Promise<void>;
 }
@@ -97,34 +97,64 @@ export async function startSentinels(): Promise<RedisGroup> {
   };
 }
 
+/** A server of a cluster, alone for now. */
+async function startMember(settings: readonly string[] = []): Promise<RedisServer> {
+  const [port, bus] = [await freePort(), await freePort()];
+  return await startRedis(
+    ['cluster-enabled yes', `cluster-port ${bus}`, 'cluster-node-timeout 2000', ...settings],
+    port,
+  );
+}
+
+/** Makes servers known to each other. */
+async function meet(servers: readonly RedisServer[]): Promise<void> {
+  const [first, ...others] = servers;
+  for (const server of others) {
+    const port = /cluster-port (\d+)/.exec(server.settings)?.[1] ?? '';
+    await first?.command('CLUSTER', 'MEET', '127.0.0.1', String(server.port), port);
+  }
+  const isWhole = new RegExp(`cluster_state:ok[^]*cluster_known_nodes:${servers.length}\\b`);
+  await until(async () => {
+    const infos = await Promise.all(servers.map((each) => each.command('CLUSTER', 'INFO')));
+    return infos.every((info) => isWhole.test(String(info)));
+  }, 20_000);
+}
+
 /** A cluster of three primaries. */
 export async function startCluster(): Promise<RedisGroup> {
-  const servers = await Promise.all(
-    [0, 1, 2].map(async () => {
-      const [port, bus] = [await freePort(), await freePort()];
-      return await startRedis(
-        ['cluster-enabled yes', `cluster-port ${bus}`, 'cluster-node-timeout 2000'],
-        port,
-      );
-    }),
-  );
-  const [first] = servers;
+  const servers = await Promise.all([0, 1, 2].map(() => startMember()));
   const size = Math.ceil(16_384 / servers.length);
   for (const [index, server] of servers.entries()) {
     const last = Math.min(16_383, (index + 1) * size - 1);
     await server.command('CLUSTER', 'ADDSLOTSRANGE', String(index * size), String(last));
     await server.command('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
   }
-  for (const server of servers.slice(1)) {
-    const port = /cluster-port (\d+)/.exec(server.settings)?.[1] ?? '';
-    await first?.command('CLUSTER', 'MEET', '127.0.0.1', String(server.port), port);
-  }
-  await until(async () => {
-    const infos = await Promise.all(servers.map((each) => each.command('CLUSTER', 'INFO')));
-    return infos.every((info) => /cluster_state:ok[^]*cluster_known_nodes:3/.test(String(info)));
-  });
+  await meet(servers);
   return {
     place: { kind: 'cluster', nodes: servers.map(({ port }) => `127.0.0.1:${port}`) },
+    servers,
+    stop: async () => {
+      await Promise.all(servers.map((each) => each.kill()));
+    },
+  };
+}
+
+/** A cluster of three primaries, each with a replica that takes over after two seconds of silence. */
+export async function startReplicatedCluster(): Promise<RedisGroup> {
+  const { place, servers: primaries } = await startCluster();
+  const quick = ['repl-diskless-sync-delay 0', 'repl-ping-replica-period 1'];
+  const replicas = await Promise.all(primaries.map(() => startMember(quick)));
+  const servers = [...primaries, ...replicas];
+  await meet(servers);
+  for (const [index, replica] of replicas.entries()) {
+    await replica.command('CLUSTER', 'REPLICATE', String(await primaries[index]?.command('CLUSTER', 'MYID')));
+  }
+  await until(async () => {
+    const infos = await Promise.all(replicas.map((each) => each.command('INFO', 'replication')));
+    return infos.every((info) => String(info).includes('link_status:up'));
+  }, 20_000);
+  return {
+    place,
     servers,
     stop: async () => {
       await Promise.all(servers.map((each) => each.kill()));
