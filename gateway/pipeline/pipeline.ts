@@ -86,7 +86,7 @@ export class Pipeline {
 
   #context(message: MessageHead): RequestContext {
     const { policy } = this.#snapshot;
-    const head = readRequestHead(message.rawHeaders, policy.apiKeyHeaders);
+    const head = readRequestHead(message.rawHeaders, policy.apiKeys.heldHeaders);
     const address = clientAddress(message.peerAddress, head, policy.trustedProxies);
     return new RequestContext(this.#snapshot, message, head, traceAndSpan(), address);
   }

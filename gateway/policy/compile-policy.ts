@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 
 import { anyGlob, compileTextGlob } from '../core/glob.ts';
 import { networkList } from '../core/network.ts';
+import { compileApiKeys } from './compile-api-keys.ts';
 import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
 import type { StoreChoice } from '../store/open-store.ts';
@@ -53,7 +54,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
       };
     }),
     sessions: compileSessions(settings.sessions),
-    ...compileKeyPlaces(settings),
+    apiKeys: compileApiKeys(settings),
     protection: {
       headerBytes: protection.header_bytes,
       headerTimeoutMs: protection.header_timeout,
@@ -139,14 +140,4 @@ function compileSessions(sessions: PolicySettings['sessions']): SessionPolicy {
       subject,
     })),
   };
-}
-
-function compileKeyPlaces({ api_keys: keys }: PolicySettings) {
-  const headers = new Set<string>();
-  const queryNames = new Set<string>();
-  for (const place of keys?.in ?? []) {
-    if (place.in === 'query') queryNames.add(place.name);
-    else headers.add(place.in === 'header' ? place.name : 'authorization');
-  }
-  return { apiKeyHeaders: headers, apiKeyQueryNames: queryNames };
 }

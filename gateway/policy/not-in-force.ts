@@ -27,10 +27,6 @@ const REFUSED: readonly Gap[] = [
 
 const WAITING: readonly Gap[] = [
   {
-    says: 'api_keys: no key can be issued yet; routes with access api_key answer 401',
-    isAsked: (all) => all.api_keys !== undefined,
-  },
-  {
     says: 'admins: nobody can be enrolled yet; routes with access admin answer 404',
     isAsked: (all) => all.admins !== undefined,
   },

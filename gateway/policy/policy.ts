@@ -109,6 +109,39 @@ export interface SessionPolicy {
   readonly credentialChange: readonly CredentialChangeRule[];
 }
 
+/** API keys: where they stand in a request, and how they live. */
+export interface ApiKeyPolicy {
+  /** Nothing in any of them where the policies have no `api_keys`. */
+  readonly places: {
+    /** Lower-case names of headers. */
+    readonly headers: ReadonlySet<string>;
+    readonly queryNames: ReadonlySet<string>;
+    readonly bearer: boolean;
+    /** The password, or the name where the password is empty. */
+    readonly basic: boolean;
+  };
+  /**
+   * Headers that are held back until the route is known: those of keys and of the upstream's own credential. Lower
+   * case, with `-` for all but letters and digits.
+   */
+  readonly heldHeaders: ReadonlySet<string>;
+  /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
+  readonly upstreamHeader: string | undefined;
+  /** Whether keys from elsewhere may be taken over under their own text. */
+  readonly acceptsImported: boolean;
+  /** What the key service works with. */
+  readonly settings: {
+    readonly prefix: string;
+    readonly maxAge: { readonly months: number } | { readonly ms: number };
+    readonly overlapMs: number;
+    /** Longest first. */
+    readonly warnBeforeMs: readonly number[];
+    readonly rotateOn: { readonly age: boolean; readonly credentialChange: boolean };
+    readonly hasWebhook: boolean;
+  };
+  readonly webhook: { readonly url: string; readonly secret: SecretReference } | undefined;
+}
+
 /** Bounds that keep a hostile client from holding the gateway. */
 interface ProtectionPolicy {
   readonly headerBytes: number;
@@ -145,10 +178,7 @@ export interface Policy {
   readonly routing: RoutingPolicy;
   readonly routes: readonly Route[];
   readonly sessions: SessionPolicy;
-  /** Lower-case names of headers that carry a client's API key; they never reach the upstream. */
-  readonly apiKeyHeaders: ReadonlySet<string>;
-  /** Names of query parameters that carry a client's API key; they never reach a log. */
-  readonly apiKeyQueryNames: ReadonlySet<string>;
+  readonly apiKeys: ApiKeyPolicy;
   readonly protection: ProtectionPolicy;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

@@ -48,6 +48,11 @@ export const apiKeysSchema = section({
   })
     .optional()
     .describe("The CRM's own credential, kept sealed, that replaces the client's key."),
+  imported: choice(['accept', 'refuse'])
+    .prefault('refuse')
+    .describe(
+      'Whether keys made elsewhere may be taken over under their own text (zasov keys import). Default refuse; accept: their strength is what the other program made it.',
+    ),
   webhook: section({
     url: url(['http:', 'https:'], 'https://crm.internal/hooks/keys').describe(
       'Where warnings and rotations are told.',

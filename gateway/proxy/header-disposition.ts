@@ -4,6 +4,8 @@ type Disposition = 'pass' | 'drop' | 'forwarding' | 'host' | 'cookie' | 'length'
 /** A header name, decided once. */
 export interface ClassifiedName {
   readonly name: string;
+  /** As CGI-like upstreams spell it: `-` for all but letters and digits. */
+  readonly spelled: string;
   readonly disposition: Disposition;
 }
 
@@ -88,17 +90,17 @@ export function classifyName(name: string): ClassifiedName {
   const found = known.get(name);
   if (found !== undefined) return found;
   const lower = name.toLowerCase();
-  const classified = { name: lower, disposition: classify(lower) };
+  const spelled = lower.replaceAll(/[^a-z0-9]/g, '-');
+  const classified = { name: lower, spelled, disposition: classify(lower, spelled) };
   if (known.size < KNOWN_LIMIT && name.length <= 64) known.set(name, classified);
   return classified;
 }
 
-function classify(lower: string): Disposition {
+function classify(lower: string, spelled: string): Disposition {
   if (lower.startsWith(':')) return 'drop';
   const exact = EXACT.get(lower);
   if (exact !== undefined) return exact;
   // CGI-like upstreams read `X_Zasov_Subject` as `X-Zasov-Subject`: every other spelling counts as the reserved one.
-  const spelled = lower.replaceAll(/[^a-z0-9]/g, '-');
   if (spelled !== lower && EXACT.has(spelled)) return 'drop';
   return RESERVED_PREFIXES.some((prefix) => spelled.startsWith(prefix)) ? 'drop' : 'pass';
 }

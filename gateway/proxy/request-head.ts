@@ -23,7 +23,12 @@ export interface RequestHead {
   readonly forwardedFor: string | undefined;
   /** Flat lower-case names and values that may go to the upstream; no `host`, `cookie`, `content-length`. */
   readonly forward: string[];
+  /** Flat lower-case names and values that were held back: what may carry an API key, or the upstream's own credential. */
+  readonly held: readonly string[];
 }
+
+/** One for all requests that bring none. */
+const NONE: readonly string[] = [];
 
 type Draft = { -readonly [Key in keyof RequestHead]: RequestHead[Key] };
 
@@ -31,9 +36,9 @@ type Draft = { -readonly [Key in keyof RequestHead]: RequestHead[Key] };
  * Walks a request's raw headers once.
  *
  * @param rawHeaders flat names and values as received.
- * @param dropped lower-case names that must not reach the upstream besides the fixed ones (API key headers).
+ * @param held names to hold back until somebody knows what they are on this route, as `spelled` has them.
  */
-export function readRequestHead(rawHeaders: readonly string[], dropped: ReadonlySet<string>): RequestHead {
+export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet<string>): RequestHead {
   const head: Draft = {
     hostCount: 0,
     cookie: '',
@@ -50,13 +55,15 @@ export function readRequestHead(rawHeaders: readonly string[], dropped: Readonly
     forwarded: undefined,
     forwardedFor: undefined,
     forward: [],
+    held: NONE,
   };
   let connection = '';
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const value = rawHeaders[i + 1] ?? '';
-    const { name, disposition } = classifyName(rawHeaders[i] ?? '');
+    const { name, spelled, disposition } = classifyName(rawHeaders[i] ?? '');
     if (disposition === 'pass') {
-      if (dropped.size === 0 || !dropped.has(name)) head.forward.push(name, value);
+      if (held.size === 0 || !held.has(spelled)) head.forward.push(name, value);
+      else head.held = [...head.held, name, value];
     } else if (disposition === 'noted') {
       note(head, name, value);
       head.forward.push(name, value);
@@ -126,10 +133,15 @@ function dropNamed(head: Draft, connection: string): void {
     .map((name) => name.trim())
     .filter((name) => name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade');
   if (names.length === 0) return;
+  head.forward = without(head.forward, names);
+  head.held = without(head.held, names);
+}
+
+function without(headers: readonly string[], names: readonly string[]): string[] {
   const kept: string[] = [];
-  for (let i = 0; i < head.forward.length; i += 2) {
-    const name = head.forward[i] ?? '';
-    if (!names.includes(name)) kept.push(name, head.forward[i + 1] ?? '');
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (!names.includes(name)) kept.push(name, headers[i + 1] ?? '');
   }
-  head.forward = kept;
+  return kept;
 }

@@ -1,0 +1,57 @@
+import type { KeyAge } from './measure-schema.ts';
+import type { PolicySettings } from './policy-schema.ts';
+import type { ApiKeyPolicy } from './policy.ts';
+import { apiKeysSchema } from './principal-schema.ts';
+
+/**
+ * Compiles the `api_keys` section. Without one no place of a request is taken for a key's, so that none can be
+ * presented, while keys that exist still age and follow their owner's password.
+ */
+export function compileApiKeys({ api_keys: given }: PolicySettings): ApiKeyPolicy {
+  const keys = given ?? defaults();
+  const places = given?.in ?? [];
+  const headers = new Set<string>();
+  const queryNames = new Set<string>();
+  for (const place of places) {
+    if (place.in === 'query') queryNames.add(place.name);
+    else if (place.in === 'header') headers.add(place.name);
+  }
+  const bearer = places.some((place) => place.in === 'bearer');
+  const basic = places.some((place) => place.in === 'basic');
+  const upstreamHeader = given?.upstream?.header;
+  return {
+    places: { headers, queryNames, bearer, basic },
+    heldHeaders: heldHeaders(headers, bearer || basic, upstreamHeader),
+    upstreamHeader,
+    acceptsImported: keys.imported === 'accept',
+    settings: {
+      prefix: keys.prefix,
+      maxAge: keys.max_age satisfies KeyAge,
+      overlapMs: keys.overlap,
+      warnBeforeMs: keys.warn_before.toSorted((a, b) => b - a),
+      rotateOn: {
+        age: keys.rotate_on.includes('age'),
+        credentialChange: keys.rotate_on.includes('credential_change'),
+      },
+      hasWebhook: keys.webhook !== undefined,
+    },
+    webhook: keys.webhook,
+  };
+}
+
+/** CGI-like upstreams read `X_Crm_Key` as `X-Crm-Key`, so names are kept as such a reader spells them. */
+function heldHeaders(
+  headers: ReadonlySet<string>,
+  usesAuthorization: boolean,
+  upstreamHeader: string | undefined,
+): ReadonlySet<string> {
+  const names = [...headers, ...(usesAuthorization ? ['authorization'] : [])];
+  if (upstreamHeader !== undefined) names.push(upstreamHeader);
+  return new Set(names.map((name) => name.replaceAll(/[^a-z0-9]/g, '-')));
+}
+
+function defaults() {
+  const keys = apiKeysSchema.parse({});
+  if (keys === undefined) throw new Error('a section of an empty object is no section');
+  return keys;
+}
