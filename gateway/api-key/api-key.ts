@@ -28,6 +28,8 @@ export interface KeySettings {
   /** Longest first. */
   readonly warnBeforeMs: readonly number[];
   readonly rotateOn: { readonly age: boolean; readonly credentialChange: boolean };
+  /** Whether texts of another format are looked for, because keys were taken over from elsewhere. */
+  readonly acceptsImported: boolean;
   /** Whether a webhook is to be told of warnings and rotations. */
   readonly hasWebhook: boolean;
 }
@@ -157,6 +159,12 @@ export interface KeyService {
    * @returns `undefined` when none waits under this id or it belongs to somebody else.
    */
   collect(id: string, account: string, subject: string): Promise<IssuedKey | undefined>;
+  /**
+   * Makes the successor of a key at the request of the integration that uses it, inside the warning period.
+   *
+   * @returns `undefined` outside of it.
+   */
+  renew(key: LiveKey): Promise<IssuedKey | undefined>;
   /** Sets the CRM's own credential of a person on all keys of theirs. @returns how many. */
   setUpstreamCredential(account: string, subject: string, credential: string): Promise<number>;
   /** Registers an open stream; it is closed when the key stops. @returns a function that takes it off. */
