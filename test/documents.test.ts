@@ -45,10 +45,9 @@ backup: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqm
 
 const read = (file: string): string => readFileSync(file, 'utf8');
 const documents = new Map(
-  ['README.md', 'README.ru.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map((file) => [
-    file,
-    read(file),
-  ]),
+  ['README.md', 'README.ru.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/scale.md'].map(
+    (file) => [file, read(file)],
+  ),
 );
 const readme = documents.get('README.md') ?? '';
 const russian = documents.get('README.ru.md') ?? '';

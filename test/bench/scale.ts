@@ -39,8 +39,7 @@ interface Level {
   readonly server: RedisServer | undefined;
   readonly warm: readonly CookieJar[];
   readonly cold: CookieJar[];
-  readonly connections: readonly H1Connection[];
-  readonly freshBytes: number;
+  readonly expected: Buffer;
 }
 
 interface Round {
@@ -70,14 +69,14 @@ async function openLevel(
   const gateway = await startZasov(around, { logLevel: 'info', data, more });
   const pids = processTree(gateway.pid);
   const expected = Buffer.from(around.expected);
+  const [warm, cold] = [jars.slice(0, IN_USE), jars.slice(IN_USE)];
+  return { sessions, seedSeconds, gateway, pids, server, expected, warm, cold };
+}
+
+/** New ones for each measurement: idle ones would be closed while another level is filled or measured. */
+async function openLanes({ gateway, expected }: Level): Promise<H1Connection[]> {
   const port = publicPort(gateway);
-  const connections = await Promise.all(
-    Array.from({ length: LANES }, () => H1Connection.open(port, expected)),
-  );
-  const level = { sessions, seedSeconds, gateway, pids, server, connections };
-  const warm = jars.slice(0, IN_USE);
-  await ask(level.connections, warm, warm.length * 4);
-  return { ...level, warm, cold: jars.slice(IN_USE), freshBytes: residentBytes(pids) };
+  return await Promise.all(Array.from({ length: LANES }, () => H1Connection.open(port, expected)));
 }
 
 /** Asks in turn with each jar, one request at a time on each connection. */
@@ -105,15 +104,19 @@ async function storeQuestions({ gateway }: Level): Promise<number> {
 }
 
 async function measure(level: Level, requests: number, coldRequests: number): Promise<Round> {
+  const lanes = await openLanes(level);
+  // The first request of each session after a while asks the store; the steady state comes after it.
+  await ask(lanes, level.warm, level.warm.length * 4);
   const before = await storeQuestions(level);
   const warmFrom = cpuMicroseconds(level.pids);
-  await ask(level.connections, level.warm, requests);
+  await ask(lanes, level.warm, requests);
   const warmUs = (cpuMicroseconds(level.pids) - warmFrom) / requests;
   const trips = ((await storeQuestions(level)) - before) / requests;
   const cold = level.cold.splice(0, coldRequests);
   const serverPids = level.server === undefined ? [] : [level.server.pid];
   const [coldFrom, serverFrom] = [cpuMicroseconds(level.pids), cpuMicroseconds(serverPids)];
-  await ask(level.connections, cold, cold.length);
+  await ask(lanes, cold, cold.length);
+  for (const lane of lanes) lane.close();
   const each = Math.max(1, cold.length);
   return {
     warmUs,
@@ -167,6 +170,12 @@ async function compareLevels(around: Surroundings, options: Options): Promise<vo
     levels.push(await openLevel(around, options.store, sessions, cold * options.rounds));
     process.stderr.write(`${sessions} sessions are in the store\n`);
   }
+  // Of each program's first requests half are compilation.
+  for (const level of levels) {
+    const lanes = await openLanes(level);
+    await ask(lanes, level.warm, options.requests);
+    for (const lane of lanes) lane.close();
+  }
   const rounds = new Map<Level, Round[]>(levels.map((level) => [level, []]));
   for (let round = 0; round < options.rounds; round += 1) {
     for (const level of levels) rounds.get(level)?.push(await measure(level, options.requests, cold));
@@ -198,8 +207,7 @@ async function compareLevels(around: Surroundings, options: Options): Promise<vo
     ]);
   }
   process.stdout.write(`${table(rows)}\n\n`);
-  for (const { connections, gateway, server } of levels) {
-    for (const connection of connections) connection.close();
+  for (const { gateway, server } of levels) {
     await gateway.stop();
     await server?.kill();
   }

@@ -69,7 +69,9 @@ void test('a gateway cut off from the store lets nobody in from memory after a s
     else if (seen.status === 200) lastMemoryMs = askedMs;
     await pause(20);
   }
-  t.comment(`last answer from memory ${Math.round(lastMemoryMs)} ms after the cut; ${late.length} later ones`);
+  t.comment(
+    `last answer from memory ${Math.round(lastMemoryMs)} ms after the cut; ${late.length} later ones`,
+  );
   t.ok(late.length > 1);
   for (const seen of late) t.match(seen, { status: 503, cleared: false, retryAfter: /^[1-9]/ });
   t.match(await quiet.visit(APART), { status: 503, cleared: false });

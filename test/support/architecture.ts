@@ -31,7 +31,7 @@ const LINE_LIMIT = 300;
 /** Everything that may stand beside dotfiles: what is committed, then what working in a checkout makes. */
 const TOP_LEVEL = new Set(
   [
-    'gateway policies certs test package.json package-lock.json tsconfig.json Dockerfile',
+    'gateway policies certs docs test package.json package-lock.json tsconfig.json Dockerfile',
     'README.md README.ru.md SECURITY.md CHANGELOG.md CONTRIBUTING.md LICENSE',
     'node_modules var',
   ].flatMap((names) => names.split(' ')),
