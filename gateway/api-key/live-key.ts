@@ -1,4 +1,4 @@
-import { type NetworkList, parseNetworks } from '../core/network.ts';
+import { type NetworkList, networkList } from '../core/network.ts';
 import type { KeyScope, KeyStream, LiveKey } from './api-key.ts';
 import { keyId } from './key-format.ts';
 import { type KeyGeneration, type KeyRecord, stopsAtMs } from './key-life.ts';
@@ -38,7 +38,7 @@ export class RememberedKey implements LiveKey {
     this.label = record.label;
     this.scope = record.scope;
     const { networks } = record.scope;
-    this.networks = networks.length === 0 ? undefined : parseNetworks(networks);
+    this.networks = networks.length === 0 ? undefined : networkList(networks);
     this.expiresAtMs = stopsAtMs(each);
     const end = new Date(this.expiresAtMs);
     this.warning =
