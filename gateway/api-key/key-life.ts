@@ -154,28 +154,50 @@ export function advance(
   settings: KeySettings,
   make: MakeSecret,
 ): { record: KeyRecord; steps: KeyStep[] } {
-  const steps: KeyStep[] = [];
-  let next = record;
-  const last = newest(next);
-  if (last.over === undefined && last.expiresMs <= nowMs && settings.rotateOn.age) {
-    const how = { reason: 'age', overlapMs: settings.overlapMs, waits: true } as const;
-    const rotated = rotate(next, nowMs, settings, make, how);
-    if (rotated !== undefined) {
-      // The old one had its time; the overlap begins where it ended, however late anybody noticed.
-      next = withLastOverlap(rotated.record, last, settings.overlapMs);
-      steps.push({ did: 'rotated', generation: newest(next).generation, reason: 'age' });
-    }
-  } else if (last.over === undefined && last.expiresMs <= nowMs && !next.isExpiryTold) {
-    next = { ...tell(next, 'key.expired', last.generation, nowMs, settings), isExpiryTold: true };
-  } else if (last.over === undefined && last.expiresMs > nowMs) {
-    const reached = settings.warnBeforeMs.findLast((beforeMs) => last.expiresMs - nowMs <= beforeMs);
-    if (reached !== undefined && (next.warnedMs === 0 || reached < next.warnedMs)) {
-      next = { ...tell(next, 'key.expiring', last.generation, nowMs, settings), warnedMs: reached };
-      steps.push({ did: 'warned', generation: last.generation, daysLeft: daysLeft(nowMs, last.expiresMs) });
-    }
-  }
-  const notices = next.notices.filter(({ atMs }) => nowMs - atMs < NOTICE_LIFE_MS);
-  return { record: notices.length === next.notices.length ? next : { ...next, notices }, steps };
+  const last = newest(record);
+  const fresh = withoutOldNotices(record, nowMs);
+  if (last.over !== undefined) return { record: fresh, steps: [] };
+  if (last.expiresMs > nowMs) return warn(fresh, last, nowMs, settings);
+  if (settings.rotateOn.age) return rotateByAge(fresh, last, nowMs, settings, make);
+  if (record.isExpiryTold) return { record: fresh, steps: [] };
+  const told = tell(fresh, 'key.expired', last.generation, nowMs, settings);
+  return { record: { ...told, isExpiryTold: true }, steps: [] };
+}
+
+function warn(
+  record: KeyRecord,
+  last: KeyGeneration,
+  nowMs: number,
+  settings: KeySettings,
+): { record: KeyRecord; steps: KeyStep[] } {
+  const reached = settings.warnBeforeMs.findLast((beforeMs) => last.expiresMs - nowMs <= beforeMs);
+  if (reached === undefined || (record.warnedMs !== 0 && reached >= record.warnedMs))
+    return { record, steps: [] };
+  const { generation } = last;
+  const told = tell(record, 'key.expiring', generation, nowMs, settings);
+  const step = { did: 'warned', generation, daysLeft: daysLeft(nowMs, last.expiresMs) } as const;
+  return { record: { ...told, warnedMs: reached }, steps: [step] };
+}
+
+function rotateByAge(
+  record: KeyRecord,
+  last: KeyGeneration,
+  nowMs: number,
+  settings: KeySettings,
+  make: MakeSecret,
+): { record: KeyRecord; steps: KeyStep[] } {
+  const how = { reason: 'age', overlapMs: settings.overlapMs, waits: true } as const;
+  const rotated = rotate(record, nowMs, settings, make, how);
+  if (rotated === undefined) return { record, steps: [] };
+  // The old one had its time; the overlap begins where it ended, however late anybody noticed.
+  const next = withLastOverlap(rotated.record, last, settings.overlapMs);
+  const step = { did: 'rotated', generation: newest(next).generation, reason: 'age' } as const;
+  return { record: next, steps: [step] };
+}
+
+function withoutOldNotices(record: KeyRecord, nowMs: number): KeyRecord {
+  const notices = record.notices.filter(({ atMs }) => nowMs - atMs < NOTICE_LIFE_MS);
+  return notices.length === record.notices.length ? record : { ...record, notices };
 }
 
 /** An overlap keeps the old secret alive past its end, up to the overlap and no longer. */

@@ -66,7 +66,11 @@ export class KeyVerifier {
       return () => undefined;
     }
     key.streams.add(stream);
-    return () => key.streams.delete(stream);
+    // A newer copy may have taken the stream over.
+    return () => {
+      for (const each of this.#byLineage.get(key.lineage)?.values() ?? []) each.streams.delete(stream);
+      key.streams.delete(stream);
+    };
   }
 
   /** Makes every copy old: the next use of each asks the store. */
@@ -76,8 +80,10 @@ export class KeyVerifier {
 
   /** Closes streams of keys that ran out, or whose end was not heard of. */
   async tick(): Promise<void> {
+    // Asked so that a store without pushes says what others changed.
+    this.#keeper.store.isFresh();
     const nowMs = this.#keeper.clock.now();
-    for (const known of [...this.#byText.values()]) {
+    for (const known of this.#byText.values()) {
       if (known.expiresAtMs <= nowMs) this.#drop(known);
       else if (known.streams.size > 0 && known.freshUntilMs <= nowMs) await this.#look(known.lineage);
     }
@@ -85,7 +91,7 @@ export class KeyVerifier {
 
   async close(): Promise<void> {
     this.#stopListening();
-    for (const known of [...this.#byText.values()]) this.#drop(known);
+    for (const known of this.#byText.values()) this.#drop(known);
   }
 
   async #ask(text: string, parsed: ParsedKey, client: KeyClient): Promise<KeyVerdict> {
@@ -133,29 +139,30 @@ export class KeyVerifier {
     return { kind: 'refused', code, id };
   }
 
-  #remember(
-    text: string,
-    { record, version }: KeptKey,
-    each: KeyGeneration,
-    client: KeyClient,
-  ): RememberedKey {
+  #remember(text: string, kept: KeptKey, each: KeyGeneration, client: KeyClient): RememberedKey {
     const { clock, settings } = this.#keeper;
     const nowMs = clock.now();
     const warnFromMs = each.expiresMs - (settings.warnBeforeMs[0] ?? 0);
-    let known = this.#byText.get(text);
-    const isSame = known?.version === version && (known.warning !== undefined || nowMs < warnFromMs);
-    if (known === undefined || !isSame) {
-      const next = new RememberedKey(record, each, version, warnFromMs, nowMs);
-      next.savedUseMs = known?.savedUseMs ?? 0;
-      for (const stream of known?.streams ?? []) next.streams.add(stream);
-      this.#byText.delete(text);
-      this.#byText.set(text, next);
-      this.#shelf(record.lineage).set(text, next);
-      known = next;
-      if (this.#byText.size > this.#limit) this.#dropOldest();
-    }
-    known.freshUntilMs = Math.min(nowMs + FRESH_MS, nowMs < warnFromMs ? warnFromMs : Infinity);
+    const before = this.#byText.get(text);
+    const isSame = before?.version === kept.version && (before.warning !== undefined || nowMs < warnFromMs);
+    const known =
+      before !== undefined && isSame
+        ? before
+        : this.#replace(text, before, new RememberedKey(kept.record, each, kept.version, warnFromMs, nowMs));
+    // The warning begins on time.
+    known.freshUntilMs = nowMs < warnFromMs ? Math.min(nowMs + FRESH_MS, warnFromMs) : nowMs + FRESH_MS;
     if (nowMs - known.savedUseMs >= SAVE_USE_MS) this.#saveUse(known, client, nowMs);
+    return known;
+  }
+
+  /** Puts a newer copy in the place of an older one; what the older held open hangs on the newer now. */
+  #replace(text: string, before: RememberedKey | undefined, known: RememberedKey): RememberedKey {
+    known.savedUseMs = before?.savedUseMs ?? 0;
+    for (const stream of before?.streams ?? []) known.streams.add(stream);
+    this.#byText.delete(text);
+    this.#byText.set(text, known);
+    this.#shelf(known.lineage).set(text, known);
+    if (this.#byText.size > this.#limit) this.#dropOldest();
     return known;
   }
 
@@ -177,7 +184,7 @@ export class KeyVerifier {
     const kept = await this.#keeper.read(lineage);
     const { clock, settings } = this.#keeper;
     const nowMs = clock.now();
-    for (const known of [...(this.#byLineage.get(lineage)?.values() ?? [])]) {
+    for (const known of this.#byLineage.get(lineage)?.values() ?? []) {
       const each = kept?.record.generations.find(({ generation }) => generation === known.generation);
       const state = each === undefined ? 'revoked' : stateOf(each, nowMs, settings.warnBeforeMs);
       if (state !== 'active' && state !== 'expiring') this.#drop(known);

@@ -55,7 +55,7 @@ export class RememberedKey implements LiveKey {
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
-    for (const stream of [...this.streams]) stream.close();
+    for (const stream of this.streams) stream.close();
     this.streams.clear();
   }
 }

@@ -4,7 +4,9 @@ import { readSecret } from '../config/read-secret.ts';
 import type { SecretReference } from '../config/secret-reference.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { openEmbeddedKeys } from './embedded-keys.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
+import type { KeyStore } from './key-store.ts';
 import type { RedisConnection, RedisPlace } from './redis-connection.ts';
 import type { FamilyTransitions, SessionStore } from './session-store.ts';
 
@@ -34,6 +36,9 @@ export interface StoreOptions {
 export interface OpenedStore {
   readonly store: SessionStore;
   readonly connection: RedisConnection | undefined;
+  readonly keys: KeyStore;
+  /** Closes both. */
+  close(): Promise<void>;
 }
 
 /**
@@ -45,7 +50,12 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const { choice, data, environment, transitions, clock } = options;
   if (choice.kind === 'embedded') {
     const store = openEmbeddedStore(join(data, 'sessions.db'), transitions, clock);
-    return { store, connection: undefined };
+    const keys = openEmbeddedKeys(join(data, 'keys.db'));
+    const close = async (): Promise<void> => {
+      keys.close();
+      await store.close();
+    };
+    return { store, connection: undefined, keys, close };
   }
   const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
   // Loaded here only: a gateway with the embedded store need not carry a Redis client in its memory.
@@ -54,7 +64,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     place: { ...choice.place, password },
     onUnreplicated: options.onUnreplicated,
   });
-  return { store, connection: store.connection };
+  return { store, connection: store.connection, keys: store.keys, close: () => store.close() };
 }
 
 function passwordOf(reference: SecretReference, environment: Environment): string {

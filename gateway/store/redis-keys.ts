@@ -30,6 +30,25 @@ export function personKeys(person: string): [epoch: string, families: string] {
   return [`${PREFIX}person:{${person}}:epoch`, `${PREFIX}person:{${person}}:families`];
 }
 
+/** The one key of an API key, and beside it its last use. */
+export function apiKeyKey(lineage: string): string {
+  return `${PREFIX}key:{${lineage}}`;
+}
+
+export function apiKeyUseKey(lineage: string): string {
+  return `${PREFIX}key:{${lineage}}:use`;
+}
+
+/** The API keys of a person. */
+export function apiKeyPersonKey(person: string): string {
+  return `${PREFIX}keys:person:{${person}}`;
+}
+
+/** One shard of the index of all API keys, by the time at which something is to be done about them. */
+export function apiKeyDueKey(shard: number): string {
+  return `${PREFIX}keys:{${shard}}:due`;
+}
+
 /** One shard of the index of all families: signed-in and anonymous by their end, and all by their last activity. */
 export interface ShardKeys {
   readonly signedIn: string;

@@ -11,6 +11,8 @@ const TRUST_MS = 1000;
 export interface PushListener {
   ended(id: string, reason: string): void;
   stale(id: string): void;
+  /** An API key changed. */
+  keyChanged(lineage: string): void;
   /** Messages may have been lost, and come again from now on. */
   resumed(): void;
 }
@@ -112,6 +114,7 @@ export class RedisPush {
     const [node, kind, id = '', reason = ''] = text.split(' ');
     if (node === this.#node) return;
     if (kind === 'end') this.#listener.ended(id, reason);
+    else if (kind === 'key') this.#listener.keyChanged(id);
     // Whatever a newer gateway may have to say of a family, asking again is right.
     else this.#listener.stale(id);
   }

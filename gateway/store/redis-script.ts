@@ -80,6 +80,29 @@ const STRIKE = `#!lua flags=allow-oom
 /** A person's epoch. KEYS: epoch. */
 const EPOCH = `return { ARGV[#ARGV], redis.call('HMGET', KEYS[1], 'n', 'reason', 'except', 'since') }`;
 
+/**
+ * Writes an API key if it is at the expected version (0: not there at all; -1: any lower one), and tells everybody.
+ * KEYS: the key. ARGV: expected version, push channel, node, lineage, then version, person, due time and sealed body.
+ */
+const WRITE_KEY = `#!lua flags=allow-oom
+  local version = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
+  local expected = tonumber(ARGV[1])
+  if expected == -1 then
+    if version >= tonumber(ARGV[5]) then return { ARGV[#ARGV], 0 } end
+  elseif version ~= expected then
+    return { ARGV[#ARGV], 0 }
+  end
+  redis.call('HSET', KEYS[1], 'version', ARGV[5], 'person', ARGV[6], 'due', ARGV[7], 'body', ARGV[8])
+  redis.call('PUBLISH', ARGV[2], ARGV[3] .. ' key ' .. ARGV[4] .. ' -')
+  return { ARGV[#ARGV], 1 }`;
+
+/** Forgets an API key if it is at this version. KEYS: the key. ARGV: version, push channel, node, lineage. */
+const FORGET_KEY = `#!lua flags=allow-oom
+  if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] then return { ARGV[#ARGV], 0 } end
+  redis.call('DEL', KEYS[1])
+  redis.call('PUBLISH', ARGV[2], ARGV[3] .. ' key ' .. ARGV[4] .. ' -')
+  return { ARGV[#ARGV], 1 }`;
+
 /** Scripts by name. Read once, when a store is opened. */
 export function readScripts() {
   return {
@@ -90,6 +113,8 @@ export function readScripts() {
     enrol: script(ENROL),
     strike: script(STRIKE),
     epoch: script(EPOCH),
+    writeKey: script(WRITE_KEY),
+    forgetKey: script(FORGET_KEY),
   };
 }
 

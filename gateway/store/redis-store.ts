@@ -8,6 +8,7 @@ import { familyFields, limitFields, readAnswer } from './redis-family.ts';
 import type { FamilyAnswer } from './redis-family.ts';
 import { RedisFamilyIndex } from './redis-family-index.ts';
 import { SWEEP_KEY, familyKey } from './redis-keys.ts';
+import { RedisKeyStore } from './redis-key-store.ts';
 import { RedisPersons } from './redis-persons.ts';
 import { RedisPush } from './redis-push.ts';
 import { readScripts } from './redis-script.ts';
@@ -60,6 +61,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<RedisS
 export class RedisStore implements SessionStore {
   readonly connection: RedisConnection;
   readonly push: NonNullable<SessionStore['push']>;
+  /** The API keys beside the sessions. */
+  readonly keys: RedisKeyStore;
   readonly #clock: Clock | undefined;
   readonly #node = randomUUID();
   readonly #scripts = readScripts();
@@ -86,8 +89,11 @@ export class RedisStore implements SessionStore {
       testClock: clock,
       tell: (id, reason) => this.#tell(id, reason),
     });
+    const isPushAlive = () => this.#push?.isAlive() === true && this.#failover.isOpen;
+    const parts = { connection, failover: this.#failover, scripts: this.#scripts, node: this.#node };
+    this.keys = new RedisKeyStore({ ...parts, isPushAlive });
     this.push = {
-      isAlive: () => this.#push?.isAlive() === true && this.#failover.isOpen,
+      isAlive: isPushAlive,
       onStale: (listener) => {
         this.#staleListeners.add(listener);
         return () => this.#staleListeners.delete(listener);
@@ -101,7 +107,11 @@ export class RedisStore implements SessionStore {
     this.#push = new RedisPush(this.connection, this.#node, {
       ended: (id, reason) => this.#tell(id, reason as EndReason),
       stale: (id) => this.#tellStale(id),
-      resumed: () => this.#tellStale(undefined),
+      keyChanged: (lineage) => this.keys.tell(lineage),
+      resumed: () => {
+        this.#tellStale(undefined);
+        this.keys.tell(undefined);
+      },
     });
   }
 
