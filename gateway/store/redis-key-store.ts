@@ -86,7 +86,7 @@ export class RedisKeyStore implements KeyStore {
     await this.#options.failover.gate();
     const shards = await Promise.all(
       Array.from({ length: SHARDS }, (_, shard) =>
-        this.#do(() => this.#options.connection.client.zrange(apiKeyDueKey(shard), 0, -1)),
+        this.#do(() => this.#options.connection.client.zrange(apiKeyDueKey(shard), '0', '-1')),
       ),
     );
     return await this.#readAll(shards.flat());
@@ -97,7 +97,7 @@ export class RedisKeyStore implements KeyStore {
     const { client } = this.#options.connection;
     const shards = await Promise.all(
       Array.from({ length: SHARDS }, (_, shard) =>
-        this.#do(() => client.zrange(apiKeyDueKey(shard), '-inf', nowMs, 'BYSCORE', 'LIMIT', 0, limit)),
+        this.#do(() => client.zrangebyscore(apiKeyDueKey(shard), '-inf', String(nowMs), 'LIMIT', 0, limit)),
       ),
     );
     const lineages = shards.flat();

@@ -20,7 +20,7 @@ function newKey(changes: Partial<StoredKey> = {}): StoredKey {
 
 /** Everything that a store of keys must do; run over each of them. @param open a second view on the same keys. */
 export async function keyStoreContract(
-  t: Test,
+  tests: Test,
   store: KeyStore,
   open: () => Promise<KeyStore>,
 ): Promise<void> {
