@@ -60,23 +60,21 @@ class EmbeddedKeys implements EmbeddedKeyStore {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #listeners = new Set<KeyListener>();
-  #seenVersion = -1;
+  #seenVersion: number;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#seenVersion = this.#version();
   }
 
   /** Goes up when another process wrote to the file; about a microsecond. */
   isFresh(): boolean {
     try {
-      const version = Number(this.#sql('PRAGMA data_version').get()?.['data_version']);
-      if (version !== this.#seenVersion) {
-        const isFirst = this.#seenVersion === -1;
-        this.#seenVersion = version;
-        if (!isFirst) this.#tell(undefined);
-        return isFirst;
-      }
-      return true;
+      const version = this.#version();
+      if (version === this.#seenVersion) return true;
+      this.#seenVersion = version;
+      this.#tell(undefined);
+      return false;
     } catch {
       return false;
     }
@@ -173,6 +171,10 @@ class EmbeddedKeys implements EmbeddedKeyStore {
   close(): void {
     this.#listeners.clear();
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  #version(): number {
+    return Number(this.#sql('PRAGMA data_version').get()?.['data_version']);
   }
 
   #tell(lineage: string | undefined): void {
