@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
-import { type Clock, systemClock } from './core/clock.ts';
+import { systemClock } from './core/clock.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { createGatewayMetrics } from './observability/gateway-metrics.ts';
@@ -21,14 +21,22 @@ import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import type { EndRelay } from './server/end-relay.ts';
-import { type Foundation, reportFailure, sessionOperations, trustOf } from './server/foundation.ts';
-import { type ListenerOrigins, openListeners } from './server/open-listeners.ts';
+import {
+  collectPrincipals,
+  type Foundation,
+  principalOperations,
+  reportFailure,
+  trustOf,
+} from './server/foundation.ts';
+import { openListeners } from './server/open-listeners.ts';
+import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
-import { PolicyInForce, type PolicyReading, type ReloadResult } from './server/policy-in-force.ts';
+import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { shareLimits } from './rate-limit/limit-store.ts';
 import { readKeyring } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import { RelayedStore } from './server/relayed-store.ts';
+import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
 import type { WorkerStart } from './server/worker-calls.ts';
@@ -41,31 +49,6 @@ import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
 import { TicketSecrets } from './tls/ticket-secrets.ts';
 import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
-
-/** What a gateway is started with. */
-export interface GatewayOptions {
-  /** A policy file or a directory of them. */
-  readonly policies: string;
-  /** Where the embedded store, generated keys and the control socket live; made when missing. */
-  readonly data: string;
-  readonly environment: Environment;
-  readonly version: string;
-  /** Where the log goes instead of standard error: a file of the data directory, appended to. */
-  readonly logFile?: string | undefined;
-  readonly clock?: Clock;
-}
-
-/** A gateway that serves. */
-export interface Gateway {
-  /** Origins with the ports that were bound. */
-  readonly listeners: ListenerOrigins;
-  /** How to trust a self-signed certificate; `undefined` when there is none. */
-  readonly trust: { readonly caFile: string; readonly text: string } | undefined;
-  /** Reads the policies again. A bad set changes nothing and says so in log and metric. */
-  reload(): Promise<ReloadResult>;
-  /** Drains and closes everything; resolves when nothing is left. */
-  stop(): Promise<void>;
-}
 
 const TICK_MS = 1000;
 const CERTIFICATES_MS = 12 * 3_600_000;
@@ -114,8 +97,8 @@ export async function composeWorker(
     });
     const traffic = await openTraffic({ ...parts, policy, shared: start });
     closers.push(() => traffic.close());
-    const { registry, sessions } = foundation;
-    return { registry, sessions, ...parts, traffic, source, close: () => closeAll(closers) };
+    const { registry, sessions, apiKeys } = foundation;
+    return { registry, sessions, apiKeys, ...parts, traffic, source, close: () => closeAll(closers) };
   } catch (error) {
     await closeAll(closers);
     throw error;
@@ -137,7 +120,11 @@ async function lay(
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
   const keyring = await readKeyring(policy, data, environment);
-  const { store, connection } = await openStore({
+  const {
+    store,
+    keys: keyStore,
+    connection,
+  } = await openStore({
     choice: policy.store,
     data,
     environment,
@@ -159,6 +146,10 @@ async function lay(
     }),
   });
   closers.push(() => sessions.close());
+  const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets };
+  const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
+  closers.push(() => apiKeys.close());
   const load = (wanted: Policy) =>
     loadCertificates({
       origins: wanted.tls.certificates,
@@ -166,9 +157,14 @@ async function lay(
       directory: join(data, 'tls'),
       clock,
     });
-  const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets };
-  return { ...facts, keyring, sessions, loadCertificates: load, limits: shareLimits(connection, keyring) };
+  return {
+    ...facts,
+    keyring,
+    sessions,
+    apiKeys,
+    loadCertificates: load,
+    limits: shareLimits(connection, keyring),
+  };
 }
 
 /** What serves requests, alone or in a worker; the listeners are opened on it. */
@@ -182,7 +178,7 @@ async function prepareTraffic(
     takeAnonymous(network: string, countHere: (network: string) => Promise<boolean>): Promise<boolean>;
   },
 ) {
-  const { clock, logger, metrics, registry, keyring, sessions } = foundation;
+  const { clock, logger, metrics, registry, keyring, sessions, apiKeys } = foundation;
   const certificates = await foundation.loadCertificates(policy);
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
@@ -195,6 +191,8 @@ async function prepareTraffic(
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
+    keys: apiKeys.service,
+    credentials: apiKeys.credentials,
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
@@ -207,7 +205,10 @@ async function prepareTraffic(
     }
   });
   const failed = reportFailure(foundation, 'a session tick failed');
-  closers.push(every(TICK_MS, () => sessions.tick().catch(failed)));
+  closers.push(
+    every(TICK_MS, () => sessions.tick().catch(failed)),
+    every(TICK_MS, () => apiKeys.tick()),
+  );
   return { inForce, pipeline, endpoint, authority };
 }
 
@@ -219,20 +220,20 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions } = foundation;
+  const { clock, logger, registry, sessions, apiKeys } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
-  const reload = () => inForce.reload({ pipeline, sessions, endpoint });
-  registry.onCollect(async () => foundation.metrics.sessionsActive.set(await sessions.count()));
+  const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
+  collectPrincipals(foundation);
   const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),
     reload,
-    ...sessionOperations(foundation),
+    ...principalOperations(foundation),
   });
   const failure = (message: string) => reportFailure(foundation, message);
   closers.push(

@@ -10,9 +10,15 @@ export interface ControlReply {
 /**
  * Calls the control API of the gateway that runs on a data directory.
  *
+ * @param body sent as JSON; nothing is sent when it is `undefined`.
  * @throws Error with a sentence for the operator when none runs or it does not answer within 30 s.
  */
-export function callControl(dataDirectory: string, method: string, path: string): Promise<ControlReply> {
+export function callControl(
+  dataDirectory: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<ControlReply> {
   const socketPath = join(dataDirectory, 'control.sock');
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, method, path, timeout: 30_000 }, (response) => {
@@ -26,7 +32,7 @@ export function callControl(dataDirectory: string, method: string, path: string)
     });
     call.on('timeout', () => call.destroy(new Error('the gateway did not answer within 30 s')));
     call.on('error', (error: Error & { code?: string }) => reject(explain(error, socketPath)));
-    call.end();
+    call.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 

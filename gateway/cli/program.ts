@@ -1,6 +1,7 @@
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
+import { runKeys } from './keys.ts';
 import { runReload } from './reload.ts';
 import { runTest } from './policy-test.ts';
 import { runSchema } from './schema.ts';
@@ -26,6 +27,10 @@ const COMMANDS: Record<string, Command> = {
     run: runExplain,
   },
   test: { summary: '[DIR] [--json]                          policy tests: *.test.yaml', run: runTest },
+  keys: {
+    summary: 'issue | list | rotate | revoke | import  API keys of a running gateway',
+    run: runKeys,
+  },
   sessions: {
     summary: 'list | revoke                           sessions of a running gateway',
     run: runSessions,

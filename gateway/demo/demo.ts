@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 
-import { type Gateway, type GatewayOptions, startGateway } from '../gateway.ts';
+import { startGateway } from '../gateway.ts';
+import type { Gateway, GatewayOptions } from '../server/running-gateway.ts';
 import { type CrmProcess, launchCrmNode } from './crm/crm-launch.ts';
 import { preparePolicies } from './demo-policies.ts';
 

@@ -43,14 +43,33 @@ export function answerHeaders(
   // RFC 9110 section 8.6: there is no content whose length could be told.
   const isEmpty = context.status === 204 || context.status === 205;
   const replaced = change.setCookie === undefined ? '' : 'cache-control';
+  const own = keyHeaders(context);
   for (const name in upstream) {
-    if (isDropped(name) || name === replaced || (isEmpty && name === 'content-length')) continue;
-    if (named === undefined || !isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
+    if (isDropped(name) || name === replaced || own.includes(name)) continue;
+    if (isEmpty && name === 'content-length') continue;
+    if (!isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
   }
   if (change.setCookie !== undefined)
     headers.push('set-cookie', change.setCookie, 'cache-control', privateCaching(upstream));
+  headers.push(...own);
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
+  return headers;
+}
+
+const NO_HEADERS: readonly string[] = [];
+
+/**
+ * What the gateway has to say about the key that came: how long it lives still (RFC 8594 for `Sunset`), and that no
+ * page may tell others an address in which it stood.
+ *
+ * @returns flat names and values.
+ */
+export function keyHeaders({ key, hasQueryKey }: RequestContext): readonly string[] {
+  const warning = key?.warning;
+  if (warning === undefined && !hasQueryKey) return NO_HEADERS;
+  const headers = hasQueryKey ? ['referrer-policy', 'no-referrer'] : [];
+  if (warning !== undefined) headers.push('sunset', warning.sunset, 'zasov-key-expires', warning.expires);
   return headers;
 }
 
@@ -113,8 +132,9 @@ function namingConnection({ connection }: IncomingHttpHeaders): string | undefin
   return connection === 'keep-alive' ? undefined : connection;
 }
 
-function isNamed(connection: string | string[], name: string): boolean {
-  const text = String(connection).toLowerCase();
+function isNamed(connection: string | undefined, name: string): boolean {
+  if (connection === undefined) return false;
+  const text = connection.toLowerCase();
   return text.includes(name) && text.split(',').some((part) => part.trim() === name);
 }
 

@@ -1,13 +1,18 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { findRoute } from '../policy/find-route.ts';
-import type { SessionService, Verdict } from '../session/session.ts';
+import type { Verdict } from '../session/session.ts';
 import { countSpellings, findAccount } from './account.ts';
+import { authenticateKey, takesKeys } from './authenticate-key.ts';
 import { refuseClosedRoute } from './authorize.ts';
 import { refuseOtherReading } from './other-reading.ts';
 import { STRANGER, type RequestContext } from './request-context.ts';
+import type { PipelineServices } from './services.ts';
+import { takeKey } from './take-key.ts';
 
 /** Paths that belong to the gateway itself. */
 export const OWN_PREFIX = '/.zasov/';
+/** Where a program asks for the successor of its own key. */
+export const ROTATE_PATH = '/.zasov/keys/rotate';
 
 /**
  * Second stage: whose data is asked for, and which rule decides.
@@ -21,10 +26,14 @@ export function enter(context: RequestContext): void {
     throw new GatewayError('account_unknown', `no account under host "${context.host}"`);
   if (policy.accounts.kind === 'header') refuseOtherAccount(context, policy.accounts.header);
   context.account = account;
-  if (context.path.startsWith(OWN_PREFIX)) return;
+  if (context.path.startsWith(OWN_PREFIX)) {
+    takeKey(context, context.path === ROTATE_PATH);
+    return;
+  }
   context.route = findRoute(policy.routes, context);
   refuseClosedRoute(context);
   refuseOtherReading(context);
+  takeKey(context, takesKeys(context.route?.access ?? 'deny'));
 }
 
 /** The account that is decided on is the one that the upstream reads: named once, and not taken off on the way. */
@@ -34,12 +43,17 @@ function refuseOtherAccount({ message, head }: RequestContext, name: string): vo
 }
 
 /**
- * Third stage: who comes. Answers without a promise when the session is known to this process.
+ * Third stage: who comes, by key or by session. A key that was presented decides alone: the cookies of whoever holds
+ * it count for nothing. Answers without a promise when the key or session is known to this process.
  *
- * @throws GatewayError `store_unavailable`.
+ * @throws GatewayError `store_unavailable`, and the codes of a refused key.
  */
-export function authenticate(context: RequestContext, sessions: SessionService): void | Promise<void> {
-  if (context.cookieToken === undefined) return undefined;
+export function authenticate(
+  context: RequestContext,
+  { sessions, keys }: Pick<PipelineServices, 'sessions' | 'keys'>,
+): void | Promise<void> {
+  if (context.presentedKey !== undefined) return authenticateKey(context, keys, context.presentedKey);
+  if (context.cookieToken === undefined || context.route?.access === 'api_key') return undefined;
   // Pages ask the gateway's own paths by themselves, so that is no sign of a person either.
   const isPassive =
     context.path.startsWith(OWN_PREFIX) || context.snapshot.policy.sessions.isPassive(context.path);

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/gateway-error.ts';
+import { authorizeKey } from './authorize-key.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Closes routes that nobody may enter before anybody is asked who they are. */
@@ -18,12 +19,17 @@ export function refuseClosedRoute(context: RequestContext): void {
 /**
  * Decides whether the principal may use the route, after authentication.
  *
- * @throws GatewayError `session_required`, `session_ended`, `key_missing`, `cross_site`.
+ * @throws GatewayError `session_required`, `session_ended`, `key_missing`, `key_scope`, `key_network`, `cross_site`.
  */
 export function authorize(context: RequestContext): void {
-  const { route, verdict, session } = context;
+  const { route, verdict, session, key } = context;
+  if (key !== undefined) {
+    // Another site cannot make a browser send a key.
+    authorizeKey(context, key);
+    return;
+  }
   if (route?.access === 'api_key') {
-    throw new GatewayError('key_missing', `route "${route.name}" wants an API key; none is issued yet`);
+    throw new GatewayError('key_missing', `route "${route.name}" wants an API key`);
   }
   if (route?.access !== 'public' && session?.subject === undefined) {
     if (verdict.kind === 'ended')

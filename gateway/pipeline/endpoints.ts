@@ -1,19 +1,27 @@
 import { GatewayError } from '../core/gateway-error.ts';
+import { keyHeaders } from './answer-headers.ts';
+import { ROTATE_PATH } from './authenticate.ts';
 import type { OwnAnswer } from './fail.ts';
+import { renewKey } from './renew-key.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 
 /**
  * Answers the gateway's own paths on the public listener: `/.zasov/session` tells a single-page application whether
  * its session is alive (a WebSocket or fetch that failed cannot), `/.zasov/jwks.json` is the key set (RFC 7517) of
- * the assertions.
+ * the assertions, `/.zasov/keys/rotate` gives a program the successor of its own API key.
  *
- * @throws GatewayError `not_found`, `method_refused`.
+ * @throws GatewayError `not_found`, `method_refused`; for a rotation also as `renewKey`.
  */
-export function ownEndpoint(context: RequestContext, services: PipelineServices): OwnAnswer {
+export function ownEndpoint(
+  context: RequestContext,
+  services: PipelineServices,
+): OwnAnswer | Promise<OwnAnswer> {
   if (context.path === '/.zasov/session') return answer(context, sessionProbe(context), 'no-store');
   if (context.path === '/.zasov/jwks.json')
     return answer(context, { keys: services.publicKeys }, 'public, max-age=300');
+  if (context.path === ROTATE_PATH)
+    return renewKey(context, services.keys).then((next) => json(context, next, 'no-store'));
   throw new GatewayError('not_found', `no endpoint ${context.path}`);
 }
 
@@ -27,6 +35,10 @@ function answer(context: RequestContext, value: unknown, caching: string): OwnAn
   if (context.method !== 'GET' && context.method !== 'HEAD') {
     throw new GatewayError('method_refused', `method ${context.method} on ${context.path}`);
   }
+  return json(context, value, caching);
+}
+
+function json(context: RequestContext, value: unknown, caching: string): OwnAnswer {
   const body = Buffer.from(JSON.stringify(value));
   const headers = [
     'content-type',
@@ -35,6 +47,7 @@ function answer(context: RequestContext, value: unknown, caching: string): OwnAn
     caching,
     'x-content-type-options',
     'nosniff',
+    ...keyHeaders(context),
   ];
   headers.push('x-request-id', context.requestId, 'content-length', String(body.byteLength));
   return { status: 200, headers, body: context.method === 'HEAD' ? Buffer.alloc(0) : body };

@@ -61,7 +61,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     try {
       guard(context);
       enter(context);
-      const pending = authenticate(context, this.#services.sessions);
+      const pending = authenticate(context, this.#services);
       if (pending === undefined) this.#authenticated();
       else pending.then(() => this.#authenticated()).catch((error: unknown) => this.fail(error));
     } catch (error) {
@@ -72,7 +72,9 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      this.#answer(ownEndpoint(context, this.#services));
+      const own = ownEndpoint(context, this.#services);
+      if (!(own instanceof Promise)) this.#answer(own);
+      else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
     }
     authorize(context);
@@ -120,7 +122,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
       this.#exchange,
       {
         method: context.method,
-        path: context.message.target,
+        path: context.target,
         headers,
         body,
         mayIdle: context.head.accept.includes('text/event-stream'),
@@ -158,15 +160,17 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     return answerHeaders(this.#context, headers, change);
   }
 
-  /** Event streams and long answers are cut when their session ends. */
+  /** Event streams and long answers are cut when their session or key ends. */
   #watchStream(headers: IncomingHttpHeaders): void {
     const context = this.#context;
     if (headers['content-type']?.startsWith('text/event-stream') === true) this.#watchEvents();
-    const { session } = context;
+    const { session, key } = context;
     const length = headers['content-length'];
-    if (session?.subject === undefined || session.ended !== undefined) return;
     if (length !== undefined && Number(length) <= LONG_ANSWER_BYTES) return;
-    context.detachStream = this.#services.sessions.attach(session, { close: () => this.shutDown() });
+    const stream = { close: () => this.shutDown() };
+    if (key !== undefined) context.detachStream = this.#services.keys.attach(key, stream);
+    else if (session?.subject !== undefined && session.ended === undefined)
+      context.detachStream = this.#services.sessions.attach(session, stream);
   }
 
   #watchEvents(): void {

@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE } from '../session/session.ts';
-import { OWN_PREFIX } from './authenticate.ts';
+import { keyHeaders } from './answer-headers.ts';
+import { OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -38,6 +39,7 @@ export function failureAnswer(
   if (clearsCookie(context)) headers.push('set-cookie', CLEARING_COOKIE);
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
+  headers.push(...keyHeaders(context));
   if (redirectsToLogin(context, error)) {
     headers.push('location', context.snapshot.policy.sessions.loginPage, 'content-length', '0');
     return {
@@ -46,7 +48,7 @@ export function failureAnswer(
     };
   }
   if (error.status === 405) headers.push('allow', allowedMethods(context));
-  if (error.status === 401) headers.push('www-authenticate', `Zasov realm="${context.account}"`);
+  if (error.status === 401) headers.push('www-authenticate', challenge(context, error));
   const body = Buffer.from(
     context.isPageLoad ? page(context, error, headers) : problem(context, error, headers),
   );
@@ -59,7 +61,16 @@ export function failureAnswer(
 
 /** RFC 9110 section 15.5.6 wants to hear what is possible instead. */
 function allowedMethods({ path }: RequestContext): string {
+  if (path === ROTATE_PATH) return 'POST';
   return path.startsWith(OWN_PREFIX) ? 'GET, HEAD' : 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+}
+
+/** How to do better (RFC 9110 section 11.6.1); where a bearer key is taken, in the words of RFC 6750 section 3. */
+function challenge({ account, snapshot }: RequestContext, { code }: GatewayError): string {
+  const { bearer, basic } = snapshot.policy.apiKeys.places;
+  if (!code.startsWith('key_') || !(bearer || basic)) return `Zasov realm="${account}"`;
+  if (!bearer) return `Basic realm="${account}", charset="UTF-8"`;
+  return `Bearer realm="${account}"${code === 'key_missing' ? '' : ', error="invalid_token"'}`;
 }
 
 function problem(context: RequestContext, error: GatewayError, headers: string[]): string {
@@ -75,7 +86,8 @@ function problem(context: RequestContext, error: GatewayError, headers: string[]
 
 function page(context: RequestContext, error: GatewayError, headers: string[]): string {
   headers.push('content-type', 'text/html; charset=utf-8', 'content-security-policy', PAGE_SECURITY);
-  headers.push('referrer-policy', 'no-referrer', 'vary', 'Accept-Language');
+  if (!context.hasQueryKey) headers.push('referrer-policy', 'no-referrer');
+  headers.push('vary', 'Accept-Language');
   const { loginPage } = context.snapshot.policy.sessions;
   return problemPage(error.code, error.status, context.requestId, context.head.acceptLanguage, loginPage);
 }

@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+import type { LiveKey } from '../api-key/api-key.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
-import type { AnswerChange } from './answer-headers.ts';
-import { answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
+import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
+import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
+import { confirmKey } from './authenticate-key.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -15,7 +17,8 @@ export function isUneventful(
   recognition: Recognition | undefined,
   headers: IncomingHttpHeaders,
 ): boolean {
-  const { verdict, session } = context;
+  const { verdict, session, key } = context;
+  if (key?.stopped === true) return false;
   const isQuiet =
     verdict.kind === 'none' || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
@@ -31,7 +34,10 @@ export function isUneventful(
  * Draws the consequences of an answer for sessions: sign-out, sign-in, a session that ended under way, credential
  * change, vaulted cookies, rotation. In that order, because each decides over the next.
  *
- * @throws GatewayError `session_ended` when the answer must not reach the client: its session ended under way.
+ * A request under a key begins and ends no session; all that it can do is change a credential.
+ *
+ * @throws GatewayError `session_ended` when the answer must not reach the client: its session ended under way; the
+ *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet.
  */
 export async function observe(
   context: RequestContext,
@@ -39,9 +45,20 @@ export async function observe(
   recognition: Recognition | undefined,
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
+  const outcome = answerOutcome(context, services, recognition, answer);
+  return context.key === undefined
+    ? observeSession(context, services, outcome, answer)
+    : observeKey(context, services, context.key, outcome.changed);
+}
+
+async function observeSession(
+  context: RequestContext,
+  services: PipelineServices,
+  { began, ended, changed }: AnswerOutcome,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
   const { session, account } = context;
   const setCookies = vaultedCookies(context, answer.headers, services.clock.now());
-  const { began, ended, changed } = answerOutcome(context, services, recognition, answer);
   if (ended) {
     if (session !== undefined) await services.sessions.end(session, 'logout');
     return { setCookie: CLEARING_COOKIE };
@@ -59,12 +76,23 @@ export async function observe(
   if (session?.ended !== undefined && session.subject !== undefined) {
     throw new GatewayError('session_ended', `the session ended under way: ${session.ended}`);
   }
-  for (const person of changed) await services.sessions.endPerson(account, person, 'credentials');
+  for (const person of changed) await services.credentials.changed(account, person);
   // The store ended this session too if it is that person's, however the name was typed.
   if (session?.subject !== undefined && hasEnded(session)) return { setCookie: CLEARING_COOKIE };
   return session === undefined
     ? strangerCookies(context, services, setCookies, answer)
     : liveCookies(context, services, session, setCookies, answer);
+}
+
+async function observeKey(
+  context: RequestContext,
+  services: PipelineServices,
+  key: LiveKey,
+  changed: readonly string[],
+): Promise<AnswerChange> {
+  if (key.stopped) await confirmKey(context, services.keys);
+  for (const person of changed) await services.credentials.changed(context.account, person);
+  return UNCHANGED;
 }
 
 /** Asked again after a wait: the session may have ended in the meantime, which the type checker cannot know. */

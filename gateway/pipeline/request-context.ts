@@ -1,3 +1,4 @@
+import type { LiveKey } from '../api-key/api-key.ts';
 import type { GatewayError } from '../core/gateway-error.ts';
 import type { MatchableRequest } from '../policy/recognition.ts';
 import type { Route } from '../policy/policy.ts';
@@ -25,9 +26,15 @@ export class RequestContext implements MatchableRequest, ClientContext {
   host = '';
   path = '';
   search = '';
+  /** Path and query as they are forwarded: as received, but for a key that stood in the query. */
+  target: string;
   // Account and route.
   account = '';
   route: Route | undefined;
+  /** The API key's text, as the client sent it; a secret. */
+  presentedKey: string | undefined;
+  /** Whether a key stood in the query, so that no page may tell others its own address. */
+  hasQueryKey = false;
   // Authentication.
   cookieToken: string | undefined;
   /** The browser's other cookies, without those that stay on the server. */
@@ -36,6 +43,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   /** The session that the request runs in: signed in, or anonymous on a public route. */
   session: LiveSession | undefined;
   jarVersion = 0;
+  /** The API key that the request runs under; then there is no session. */
+  key: LiveKey | undefined;
   /** Whether this very answer ended the session. */
   endedHere = false;
   // Forwarding and the answer.
@@ -54,6 +63,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
   ) {
     this.snapshot = snapshot;
     this.message = message;
+    this.target = message.target;
     this.head = head;
     this.requestId = traceAndSpan.slice(0, 32);
     this.spanId = traceAndSpan.slice(32);
@@ -73,9 +83,18 @@ export class RequestContext implements MatchableRequest, ClientContext {
     return (this.#query ??= new URLSearchParams(this.search));
   }
 
+  /** Puts another query in place of the one that came. */
+  replaceSearch(search: string): void {
+    const question = this.target.indexOf('?');
+    const path = question === -1 ? this.target : this.target.slice(0, question);
+    this.target = search === '' ? path : `${path}?${search}`;
+    this.search = search;
+    this.#query = undefined;
+  }
+
   /** The person that the request runs as, once authenticated on a route that wants one. */
   get subject(): string | undefined {
-    return this.session?.subject;
+    return this.session?.subject ?? this.key?.subject;
   }
 
   header(name: string): string | undefined {

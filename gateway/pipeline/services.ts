@@ -1,6 +1,8 @@
+import type { KeyService } from '../api-key/api-key.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { SessionService } from '../session/session.ts';
+import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
 
@@ -20,6 +22,8 @@ export interface PipelineReport {
 export interface PipelineServices {
   readonly clock: Clock;
   readonly sessions: SessionService;
+  readonly keys: KeyService;
+  readonly credentials: CredentialChanges;
   readonly signer: AssertionSigner;
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];

@@ -6,7 +6,7 @@ import { WebSocketClient } from '../proxy/websocket-client.ts';
 import { neverConnected, upstreamFailure } from '../proxy/upstream-failure.ts';
 import type { WebSocketForwarder } from '../proxy/websocket-forwarder.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
-import { setCookieName } from './answer-headers.ts';
+import { keyHeaders, setCookieName } from './answer-headers.ts';
 import { authorize, isOwnOrigin } from './authorize.ts';
 import { chooseNodes, nodeRefused } from './choose-nodes.ts';
 import { failureAnswer } from './fail.ts';
@@ -15,7 +15,7 @@ import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
-/** Close codes: the session is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
+/** Close codes: the session or key is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
 const SESSION_OVER = 4401;
 const GOING_AWAY = 1001;
 const POLICY_VIOLATION = 1008;
@@ -59,7 +59,7 @@ export class UpgradeRun {
       guard(this.#context);
       this.#guardHandshake();
       enter(this.#context);
-      await authenticate(this.#context, this.#services.sessions);
+      await authenticate(this.#context, this.#services);
       this.#authorize();
       // The client may have gone while the store was asked.
       if (this.#isOver) return;
@@ -114,6 +114,7 @@ export class UpgradeRun {
     const headers = joinHeaders(upstreamHeaders(context, this.#services.signer, this.#services.clock.now()));
     headers['connection'] = 'Upgrade';
     headers['upgrade'] = 'websocket';
+    this.#request.url = context.target;
     forwarder.forward(this.#request, client, node, headers, (error) => {
       // Whoever is answered already, or gone, took the upstream's connection along.
       if (client.status !== 0 || this.#isOver || context.failure !== undefined) return;
@@ -133,25 +134,30 @@ export class UpgradeRun {
 
   #watch(client: WebSocketClient): void {
     const context = this.#context;
-    const { session } = context;
     this.#services.report.stream('websocket', 1);
     const maxAge = setTimeout(() => {
       client.closeWith(GOING_AWAY, 'maximum age reached');
     }, context.snapshot.policy.protection.streamMaxAgeMs).unref();
-    const detach =
-      session === undefined
-        ? undefined
-        : this.#services.sessions.attach(session, {
-            close: (reason) =>
-              reason === 'context' || reason === 'reuse' || reason === 'fork' || reason === 'stubborn'
-                ? client.closeWith(POLICY_VIOLATION, 'session ended')
-                : client.closeWith(SESSION_OVER, 'session ended'),
-          });
+    const detach = this.#attach(client);
     context.detachStream = () => {
       clearTimeout(maxAge);
       detach?.();
       this.#services.report.stream('websocket', -1);
     };
+  }
+
+  #attach(client: WebSocketClient): (() => void) | undefined {
+    const { session, key } = this.#context;
+    const { sessions, keys } = this.#services;
+    if (key !== undefined)
+      return keys.attach(key, { close: () => client.closeWith(SESSION_OVER, 'key ended') });
+    if (session === undefined) return undefined;
+    return sessions.attach(session, {
+      close: (reason) =>
+        reason === 'context' || reason === 'reuse' || reason === 'fork' || reason === 'stubborn'
+          ? client.closeWith(POLICY_VIOLATION, 'session ended')
+          : client.closeWith(SESSION_OVER, 'session ended'),
+    });
   }
 
   /** Filters the upstream's handshake answer; no rotation happens on 101. */
@@ -166,6 +172,8 @@ export class UpgradeRun {
       if (status !== 101 && REFUSAL_DROPPED.has(name)) return false;
       return name !== 'set-cookie' || !isVaulted(setCookieName(line.slice(colon + 1)));
     });
+    const own = keyHeaders(this.#context);
+    for (let i = 0; i < own.length; i += 2) kept.push(`${own[i]}: ${own[i + 1]}`);
     return status === 101 ? kept : [...kept, 'connection: close'];
   }
 

@@ -1,3 +1,4 @@
+import type { LiveKey } from '../api-key/api-key.ts';
 import type { LiveSession } from '../session/session.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -11,7 +12,7 @@ export interface AssertionSigner {
 const ASSERTION_LIFE_MS = 60_000;
 const ASSERTION_LEFT_MS = 30_000;
 
-/** Identity headers of one session, built once and renewed with the assertion. */
+/** Identity headers of one session or key, built once and renewed with the assertion. */
 interface Identity {
   readonly subject: string;
   readonly account: string;
@@ -26,7 +27,7 @@ interface Identity {
  * @returns flat lower-case names and values; the client's own claims under these names are gone already.
  */
 export function upstreamHeaders(context: RequestContext, signer: AssertionSigner, nowMs: number): string[] {
-  const { head, message, session } = context;
+  const { head, message, session, key } = context;
   const headers = head.forward;
   const jar = session === undefined ? '' : session.jarHeader(context.path);
   const cookies = jar === '' ? context.cookies : context.cookies === '' ? jar : `${jar}; ${context.cookies}`;
@@ -49,20 +50,27 @@ export function upstreamHeaders(context: RequestContext, signer: AssertionSigner
     'traceparent',
     `00-${context.requestId}-${context.spanId}-01`,
   );
-  if (session?.subject !== undefined) pushIdentity(headers, session, session.subject, signer, nowMs);
+  if (key !== undefined) {
+    pushIdentity(headers, key, key.subject, 'api-key', signer, nowMs);
+    const { upstreamHeader } = context.snapshot.policy.apiKeys;
+    if (upstreamHeader !== undefined && key.upstreamCredential !== undefined)
+      headers.push(upstreamHeader, key.upstreamCredential);
+  } else if (session?.subject !== undefined)
+    pushIdentity(headers, session, session.subject, 'session', signer, nowMs);
   return headers;
 }
 
 function pushIdentity(
   headers: string[],
-  session: LiveSession,
+  holder: LiveSession | LiveKey,
   subject: string,
+  auth: 'session' | 'api-key',
   signer: AssertionSigner,
   nowMs: number,
 ): void {
-  const identity = (session.derived ??= {
+  const identity = (holder.derived ??= {
     subject: headerText(subject),
-    account: session.account,
+    account: holder.account,
     assertion: '',
     expiresMs: 0,
   }) as Identity;
@@ -73,9 +81,9 @@ function pushIdentity(
       iss: 'zasov',
       aud: 'crm',
       sub: subject,
-      account: session.account,
-      auth: 'session',
-      sid: session.id,
+      account: holder.account,
+      auth,
+      [auth === 'session' ? 'sid' : 'key_id']: holder.id,
       iat: issued,
       exp: issued + ASSERTION_LIFE_MS / 1000,
     });
@@ -86,7 +94,7 @@ function pushIdentity(
     'x-zasov-account',
     identity.account,
     'x-zasov-auth',
-    'session',
+    auth,
     'x-zasov-assertion',
     identity.assertion,
   );

@@ -23,7 +23,6 @@ export function compileApiKeys({ api_keys: given }: PolicySettings): ApiKeyPolic
     places: { headers, queryNames, bearer, basic },
     heldHeaders: heldHeaders(headers, bearer || basic, upstreamHeader),
     upstreamHeader,
-    acceptsImported: keys.imported === 'accept',
     settings: {
       prefix: keys.prefix,
       maxAge: keys.max_age satisfies KeyAge,
@@ -33,6 +32,7 @@ export function compileApiKeys({ api_keys: given }: PolicySettings): ApiKeyPolic
         age: keys.rotate_on.includes('age'),
         credentialChange: keys.rotate_on.includes('credential_change'),
       },
+      acceptsImported: keys.imported === 'accept',
       hasWebhook: keys.webhook !== undefined,
     },
     webhook: keys.webhook,

@@ -127,8 +127,6 @@ export interface ApiKeyPolicy {
   readonly heldHeaders: ReadonlySet<string>;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
   readonly upstreamHeader: string | undefined;
-  /** Whether keys from elsewhere may be taken over under their own text. */
-  readonly acceptsImported: boolean;
   /** What the key service works with. */
   readonly settings: {
     readonly prefix: string;
@@ -137,6 +135,8 @@ export interface ApiKeyPolicy {
     /** Longest first. */
     readonly warnBeforeMs: readonly number[];
     readonly rotateOn: { readonly age: boolean; readonly credentialChange: boolean };
+    /** Whether keys from elsewhere may be taken over under their own text. */
+    readonly acceptsImported: boolean;
     readonly hasWebhook: boolean;
   };
   readonly webhook: { readonly url: string; readonly secret: SecretReference } | undefined;

@@ -1,4 +1,13 @@
+import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
+import {
+  importKeys,
+  issueKey,
+  type KeyOperations,
+  revokeKey,
+  rotateKey,
+  setUpstreamCredential,
+} from './control-keys.ts';
 
 /** What `zasov status` shows. */
 export interface GatewayStatus {
@@ -22,12 +31,12 @@ export interface GatewayStatus {
 }
 
 /** What the control socket can do; given by the composition root. */
-export interface ControlOperations {
+export interface ControlOperations extends KeyOperations {
   status(): Promise<GatewayStatus>;
   listSessions(filter: { account?: string; subject?: string }): Promise<SessionSummary[]>;
   revokeSession(id: string): Promise<boolean>;
   revokePerson(account: string, subject: string): Promise<number>;
-  credentialsChanged(account: string, subject: string): Promise<number>;
+  credentialsChanged(account: string, subject: string): Promise<CredentialOutcome>;
   reload(): Promise<{ ok: boolean; mistakes: string[] }>;
 }
 
@@ -41,6 +50,7 @@ type Operation = (
   operations: ControlOperations,
   parts: readonly string[],
   query: URLSearchParams,
+  body: unknown,
 ) => Promise<ControlAnswer>;
 
 /** Method and path (`*` is one segment) of every operation; `openapi.yaml` beside this file describes them. */
@@ -58,8 +68,17 @@ const OPERATIONS: Record<string, Operation> = {
     const isRevoked = await operations.revokeSession(id);
     return isRevoked ? ok({ revoked: 1 }) : refuse(404, `no live session "${id.slice(0, 64)}"`);
   },
-  'POST /v1/subjects/*/*/credentials-changed': async (operations, [account = '', subject = '']) =>
-    ok({ sessions_ended: await operations.credentialsChanged(account, subject) }),
+  'POST /v1/subjects/*/*/credentials-changed': async (operations, [account = '', subject = '']) => {
+    const { sessionsEnded, keysRotated } = await operations.credentialsChanged(account, subject);
+    return ok({ sessions_ended: sessionsEnded, keys_rotated: keysRotated });
+  },
+  'PUT /v1/subjects/*/*/upstream-credential': (operations, parts, _query, body) =>
+    setUpstreamCredential(operations, parts, body),
+  'GET /v1/keys': async (operations, _parts, query) => ok(await operations.listKeys(personFilter(query))),
+  'POST /v1/keys': (operations, _parts, _query, body) => issueKey(operations, body),
+  'POST /v1/keys/import': (operations, _parts, _query, body) => importKeys(operations, body),
+  'POST /v1/keys/*/rotate': (operations, [id = ''], _query, body) => rotateKey(operations, id, body),
+  'DELETE /v1/keys/*': (operations, [id = '']) => revokeKey(operations, id),
   'POST /v1/reload': async (operations) => {
     const result = await operations.reload();
     return { status: result.ok ? 200 : 422, value: result };
@@ -72,13 +91,14 @@ export const CONTROL_OPERATIONS: readonly string[] = Object.keys(OPERATIONS);
 /**
  * Runs one call of the control API.
  *
- * @param target path and query as received.
+ * @param target path and query as received. @param body the JSON value that came, `undefined` without one.
  * @returns 404 for an unknown path, 405 for a known path with another method.
  */
 export async function runControl(
   operations: ControlOperations,
   method: string,
   target: string,
+  body?: unknown,
 ): Promise<ControlAnswer> {
   const question = target.indexOf('?');
   const path = question === -1 ? target : target.slice(0, question);
@@ -88,7 +108,7 @@ export async function runControl(
     const [wanted, pattern = ''] = key.split(' ');
     const parts = matchPath(pattern, path);
     if (parts === undefined) continue;
-    if (wanted === method) return operation(operations, parts, query);
+    if (wanted === method) return operation(operations, parts, query, body);
     isKnownPath = true;
   }
   return isKnownPath

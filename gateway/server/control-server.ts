@@ -1,5 +1,5 @@
 import { chmod, unlink } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect } from 'node:net';
 
 import { GatewayError } from '../core/gateway-error.ts';
@@ -10,6 +10,8 @@ export interface ControlServer {
   readonly path: string;
   close(): Promise<void>;
 }
+
+const BODY_BYTES = 1024 * 1024;
 
 /**
  * Opens the control socket (`DATA/control.sock`, mode 0600): whoever may open the file may command the gateway, so
@@ -23,8 +25,7 @@ export async function startControlServer(
 ): Promise<ControlServer> {
   await removeStale(path);
   const server = createServer({ maxHeaderSize: 8192, requestTimeout: 10_000 }, (request, response) => {
-    request.resume();
-    answer(operations, request.method ?? '', request.url ?? '/').then(
+    answer(operations, request).then(
       ({ status, value }) => {
         const body = JSON.stringify(value);
         response.writeHead(status, {
@@ -54,13 +55,36 @@ export async function startControlServer(
   };
 }
 
-async function answer(operations: ControlOperations, method: string, target: string) {
+async function answer(operations: ControlOperations, request: IncomingMessage) {
   try {
-    return await runControl(operations, method, target);
+    const text = await readBody(request);
+    if (text === undefined) return { status: 413, value: { error: 'the body is longer than 1 MiB' } };
+    const body = text === '' ? undefined : parseJson(text);
+    if (text !== '' && body === undefined) return { status: 400, value: { error: 'the body is not JSON' } };
+    return await runControl(operations, request.method ?? '', request.url ?? '/', body);
   } catch (error) {
     if (error instanceof GatewayError)
       return { status: error.status, value: { error: error.title, code: error.code } };
     return { status: 500, value: { error: 'the gateway failed', code: 'internal' } };
+  }
+}
+
+/** @returns `undefined` when it is longer than the bound; what is left of it is thrown away. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes <= BODY_BYTES) chunks.push(chunk);
+  }
+  return bytes <= BODY_BYTES ? Buffer.concat(chunks).toString() : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

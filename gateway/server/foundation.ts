@@ -4,12 +4,15 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { ControlOperations } from './control-api.ts';
+import { keyOperations } from './control-keys.ts';
+import type { ApiKeys } from './open-keys.ts';
 
 /** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
 export interface Foundation {
@@ -23,6 +26,7 @@ export interface Foundation {
   readonly metrics: GatewayMetrics;
   readonly keyring: Keyring;
   readonly sessions: SessionService;
+  readonly apiKeys: ApiKeys;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
@@ -35,14 +39,24 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
   return (error) => logger.error(message, { error });
 }
 
-/** What the control socket can do to sessions. */
-export function sessionOperations({ sessions }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
+/** What the control socket can do to sessions and API keys. */
+export function principalOperations({
+  sessions,
+  apiKeys,
+}: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: (filter) => sessions.list(filter),
     revokeSession: (id) => sessions.endById(id, 'revoked'),
     revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
-    credentialsChanged: (account, subject) => sessions.endPerson(account, subject, 'credentials'),
+    credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
+    ...keyOperations(apiKeys),
   };
+}
+
+/** Sets the gauges of sessions and keys before each scrape; they are the node's, so one process of it does. */
+export function collectPrincipals({ registry, metrics, sessions, apiKeys }: Foundation): void {
+  registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
+  registry.onCollect(async () => collectKeys(metrics, await apiKeys.service.census()));
 }
 
 /** How to trust a self-signed certificate, for the one who starts the gateway; `undefined` when there is none. */

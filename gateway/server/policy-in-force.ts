@@ -14,6 +14,7 @@ import { describeMistakes } from '../tls/certificate-store.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
+import type { ApiKeys } from './open-keys.ts';
 
 /** What came of reading the policies again. */
 export interface ReloadResult {
@@ -48,6 +49,7 @@ interface Sources {
 interface Followers {
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
+  readonly apiKeys: Pick<ApiKeys, 'configure'>;
   readonly endpoint: TlsEndpoint;
 }
 
@@ -164,6 +166,7 @@ export class PolicyInForce {
     );
     followers.pipeline.swap(this.snapshot);
     followers.sessions.configure(next.policy.sessions);
+    followers.apiKeys.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();

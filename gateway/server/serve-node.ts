@@ -6,7 +6,7 @@ import { watchPolicy } from '../policy/watch-policy.ts';
 import { type Closers, every } from './closers.ts';
 import type { GatewayStatus } from './control-api.ts';
 import { startControlServer } from './control-server.ts';
-import { type Foundation, reportFailure, sessionOperations } from './foundation.ts';
+import { collectPrincipals, type Foundation, principalOperations, reportFailure } from './foundation.ts';
 import { NodePolicies } from './node-policies.ts';
 import type { ListenerOrigins } from './open-listeners.ts';
 import { startOpsServer } from './ops-server.ts';
@@ -88,10 +88,11 @@ export async function serveNode(
     const { policy } = policies.inForce;
     takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, foundation.limits);
     sessions.configure(policy.sessions);
+    foundation.apiKeys.configure(policy);
     logger.setLevel(policy.logLevel);
     return result;
   };
-  registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
+  collectPrincipals(foundation);
 
   const ops = await startOpsServer({
     endpoint: listen.ops,
@@ -130,11 +131,12 @@ export async function serveNode(
   const control = await startControlServer(join(data, 'control.sock'), {
     status,
     reload,
-    ...sessionOperations(foundation),
+    ...principalOperations(foundation),
   });
   closers.push(
     () => control.close(),
     every(TICK_MS, () => sessions.tick().catch(reportFailure(foundation, 'a session tick failed'))),
+    every(TICK_MS, () => foundation.apiKeys.tick()),
     tickets.follow(
       (secret) => supervisor.rotateTickets(secret),
       reportFailure(foundation, 'new ticket keys failed'),

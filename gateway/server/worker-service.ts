@@ -2,6 +2,7 @@ import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
+import type { ApiKeys } from './open-keys.ts';
 import type { OpenTraffic } from './open-traffic.ts';
 import type { PolicyInForce, PreparedPolicy } from './policy-in-force.ts';
 import { type CallHandlers, type ProcessEnd, ProcessLink } from './process-link.ts';
@@ -14,6 +15,7 @@ export interface WorkerParts {
   readonly inForce: PolicyInForce;
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
+  readonly apiKeys: ApiKeys;
   readonly endpoint: TlsEndpoint;
   readonly traffic: OpenTraffic;
   /** The copy of the policies that the next reading takes. */
@@ -94,9 +96,9 @@ class WorkerService {
         return 'mistakes' in next ? next.mistakes : [];
       },
       commit: (isGood) => {
-        const { inForce, pipeline, sessions, endpoint } = this.#running;
+        const { inForce, pipeline, sessions, apiKeys, endpoint } = this.#running;
         if (isGood && this.#prepared !== undefined)
-          inForce.commit(this.#prepared, { pipeline, sessions, endpoint });
+          inForce.commit(this.#prepared, { pipeline, sessions, apiKeys, endpoint });
         this.#prepared = undefined;
         return true;
       },

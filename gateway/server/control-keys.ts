@@ -1,0 +1,154 @@
+import { z } from 'zod';
+
+import type { IssuedKey, IssueRequest, KeySummary } from '../api-key/api-key.ts';
+import { parseDuration } from '../core/duration.ts';
+import { GatewayError } from '../core/gateway-error.ts';
+import { networkMistake } from '../core/network.ts';
+import type { ApiKeys } from './open-keys.ts';
+
+/** What the control socket can do to API keys. */
+export interface KeyOperations {
+  issueKey(request: IssueRequest): Promise<IssuedKey>;
+  listKeys(filter: { account?: string; subject?: string }): Promise<KeySummary[]>;
+  /** @returns `undefined` when no such key works. */
+  rotateKey(id: string, overlapMs: number): Promise<IssuedKey | undefined>;
+  revokeKey(id: string): Promise<boolean>;
+  setUpstreamCredential(account: string, subject: string, credential: string): Promise<number>;
+  /** @throws GatewayError `route_denied` when the policies refuse imported keys. */
+  importKey(request: IssueRequest & { readonly imported: string }): Promise<IssuedKey>;
+}
+
+/** An answer of the control API. */
+interface Answer {
+  readonly status: number;
+  readonly value: unknown;
+}
+
+const name = z.string().min(1).max(256);
+/** A header value (RFC 9110 section 5.5) without spaces at its ends: a line break would begin another header. */
+const credential = z
+  .string()
+  .max(4096)
+  .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/);
+const network = z.string().refine((text) => networkMistake(text) === undefined, 'not a network');
+const requests = z.string().refine((text) => {
+  const [count = '', window = ''] = text.split('/');
+  return /^[1-9]\d{0,8}$/.test(count) && parseDuration(window) !== undefined && text.split('/').length === 2;
+}, 'not a rate such as 20/1s');
+const issueSchema = z.strictObject({
+  account: name,
+  subject: name,
+  label: z.string().max(200).optional(),
+  scope: z
+    .strictObject({
+      routes: z.array(name).max(100).optional(),
+      methods: z
+        .array(z.string().regex(/^[A-Z]{1,20}$/))
+        .max(20)
+        .optional(),
+      read_only: z.boolean().optional(),
+      networks: z.array(network).max(100).optional(),
+      requests: requests.optional(),
+    })
+    .optional(),
+  upstream_credential: credential.optional(),
+});
+const credentialSchema = z.strictObject({ credential });
+const importSchema = z.strictObject({
+  keys: z
+    .array(
+      z.strictObject({
+        account: name,
+        subject: name,
+        key: z.string().max(512),
+        label: z.string().max(200).optional(),
+      }),
+    )
+    .max(1000),
+});
+const rotateSchema = z.strictObject({ overlap: z.string().optional() });
+
+/** `POST /v1/keys`. */
+export async function issueKey(operations: KeyOperations, body: unknown): Promise<Answer> {
+  const read = issueSchema.safeParse(body);
+  if (!read.success) return mistakes(read.error);
+  const { account, subject, label, scope = {}, upstream_credential: upstreamCredential } = read.data;
+  const { read_only: isReadOnly = false, routes = [], methods = [], networks = [], requests: rate } = scope;
+  const full = { routes, methods, networks, isReadOnly, requests: rate };
+  const issued = await operations.issueKey({ account, subject, label, scope: full, upstreamCredential });
+  return { status: 201, value: issued };
+}
+
+/** `POST /v1/keys/{id}/rotate`. */
+export async function rotateKey(operations: KeyOperations, id: string, body: unknown): Promise<Answer> {
+  const read = rotateSchema.safeParse(body ?? {});
+  if (!read.success) return mistakes(read.error);
+  const overlapMs = parseDuration(read.data.overlap ?? '0s');
+  if (overlapMs === undefined) return refuse(400, 'overlap: not a duration such as 1h');
+  const issued = await operations.rotateKey(id, overlapMs);
+  return issued === undefined ? unknownKey(id) : { status: 200, value: issued };
+}
+
+/** `DELETE /v1/keys/{id}`. */
+export async function revokeKey(operations: KeyOperations, id: string): Promise<Answer> {
+  return (await operations.revokeKey(id)) ? { status: 200, value: { revoked: 1 } } : unknownKey(id);
+}
+
+/** `PUT /v1/subjects/{account}/{subject}/upstream-credential`. */
+export async function setUpstreamCredential(
+  operations: KeyOperations,
+  [account = '', subject = '']: readonly string[],
+  body: unknown,
+): Promise<Answer> {
+  const read = credentialSchema.safeParse(body);
+  if (!read.success) return mistakes(read.error);
+  const keys = await operations.setUpstreamCredential(account, subject, read.data.credential);
+  return { status: 200, value: { keys } };
+}
+
+/** `POST /v1/keys/import`. One that is refused keeps none of the others out. */
+export async function importKeys(operations: KeyOperations, body: unknown): Promise<Answer> {
+  const read = importSchema.safeParse(body);
+  if (!read.success) return mistakes(read.error);
+  const refused: { index: number; error: string }[] = [];
+  for (const [index, { key: imported, ...request }] of read.data.keys.entries()) {
+    try {
+      await operations.importKey({ ...request, imported });
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'key_malformed') throw error;
+      refused.push({ index, error: 'shorter than 20 characters, or imported before' });
+    }
+  }
+  return { status: 200, value: { imported: read.data.keys.length - refused.length, refused } };
+}
+
+/** The operations on the keys of this process. */
+export function keyOperations(keys: ApiKeys): KeyOperations {
+  const { service } = keys;
+  return {
+    issueKey: (request) => service.issue(request),
+    listKeys: (filter) => service.list(filter),
+    rotateKey: (id, overlapMs) => service.rotate(id, overlapMs),
+    revokeKey: (id) => service.revoke(id),
+    setUpstreamCredential: (account, subject, text) => service.setUpstreamCredential(account, subject, text),
+    importKey: (request) => {
+      if (keys.policy.settings.acceptsImported) return service.issue(request);
+      throw new GatewayError('route_denied', 'api_keys.imported is refuse');
+    },
+  };
+}
+
+/** Says where a body is wrong, and never what stood there. */
+function mistakes(error: z.ZodError): Answer {
+  const [first] = error.issues;
+  const path = first?.path.join('.') ?? '';
+  return refuse(400, `${path === '' ? 'the body' : path}: ${first?.code ?? 'invalid'}`);
+}
+
+function unknownKey(id: string): Answer {
+  return refuse(404, `no key "${id.slice(0, 64)}" works`);
+}
+
+function refuse(status: number, error: string): Answer {
+  return { status, value: { error } };
+}
