@@ -37,6 +37,8 @@ export interface CredentialChangeOptions {
   readonly keys: Pick<KeyService, 'credentialsChanged' | 'hold'>;
   readonly folder: IntentFolder;
   readonly notice: Notice;
+  /** How long an answer is held up, in ms. Default 5000. */
+  readonly answerMs?: number;
 }
 
 const ANSWER_MS = 5000;
@@ -49,7 +51,7 @@ const LAST_RETRY_MS = 2000;
  * that is killed between any two steps leaves an intent, and both halves of step 2 may be done twice.
  */
 export function createCredentialChanges(options: CredentialChangeOptions): CredentialChanges {
-  const { sessions, keys, folder, notice } = options;
+  const { sessions, keys, folder, notice, answerMs = ANSWER_MS } = options;
   const waits = new Set<() => void>();
   /** Intents that this process works on. */
   const running = new Map<string, Promise<CredentialOutcome>>();
@@ -104,7 +106,7 @@ export function createCredentialChanges(options: CredentialChangeOptions): Crede
   };
 
   const atMost = async <T>(work: Promise<T>): Promise<T | undefined> =>
-    await Promise.race([work, pause(ANSWER_MS).then(() => undefined)]);
+    await Promise.race([work, pause(answerMs).then(() => undefined)]);
 
   return {
     async changed(account, subject) {
