@@ -33,6 +33,7 @@ import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { shareLimits } from './rate-limit/limit-store.ts';
+import { LimitTable } from './rate-limit/limit-table.ts';
 import { readKeyring } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import { RelayedStore } from './server/relayed-store.ts';
@@ -120,11 +121,7 @@ async function lay(
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
   const keyring = await readKeyring(policy, data, environment);
-  const {
-    store,
-    keys: keyStore,
-    connection,
-  } = await openStore({
+  const opened = await openStore({
     choice: policy.store,
     data,
     environment,
@@ -134,7 +131,8 @@ async function lay(
       logger[level](message, facts),
     ),
   });
-  closers.push(() => store.close());
+  const { store, keys: keyStore, connection } = opened;
+  closers.push(() => opened.close());
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
   const sessions = createSessionService({
     store: relayed ?? store,
@@ -183,10 +181,7 @@ async function prepareTraffic(
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
-  const inForce = new PolicyInForce(policy, {
-    ...foundation,
-    read: () => own.read(),
-  });
+  const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
@@ -196,6 +191,7 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
+    limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   registry.onCollect(() => {

@@ -49,6 +49,8 @@ export interface LiveKey {
   readonly scope: KeyScope;
   /** Compiled from the scope; `undefined` allows all. */
   readonly networks: NetworkList | undefined;
+  /** The limit of its own, compiled from the scope. */
+  readonly rate: { readonly name: string; readonly count: number; readonly windowMs: number } | undefined;
   readonly expiresAtMs: number;
   /** Set inside the first warning period, and in the overlap after a rotation: values of `Sunset` and `Zasov-Key-Expires`. */
   readonly warning: { readonly sunset: string; readonly expires: string } | undefined;

@@ -1,3 +1,4 @@
+import { parseDuration } from '../core/duration.ts';
 import { type NetworkList, networkList } from '../core/network.ts';
 import type { KeyScope, KeyStream, LiveKey } from './api-key.ts';
 import { keyId } from './key-format.ts';
@@ -13,6 +14,7 @@ export class RememberedKey implements LiveKey {
   readonly label: string;
   readonly scope: KeyScope;
   readonly networks: NetworkList | undefined;
+  readonly rate: { readonly name: string; readonly count: number; readonly windowMs: number } | undefined;
   readonly expiresAtMs: number;
   readonly warning: { readonly sunset: string; readonly expires: string } | undefined;
   readonly upstreamCredential: string | undefined;
@@ -37,7 +39,8 @@ export class RememberedKey implements LiveKey {
     this.subject = record.subject;
     this.label = record.label;
     this.scope = record.scope;
-    const { networks } = record.scope;
+    const { networks, requests } = record.scope;
+    this.rate = requests === undefined ? undefined : rateOf(requests);
     this.networks = networks.length === 0 ? undefined : networkList(networks);
     this.expiresAtMs = stopsAtMs(each);
     const end = new Date(this.expiresAtMs);
@@ -58,4 +61,10 @@ export class RememberedKey implements LiveKey {
     for (const stream of this.streams) stream.close();
     this.streams.clear();
   }
+}
+
+/** Reads `20/1s`, which was checked when the key was issued. */
+function rateOf(text: string): RememberedKey['rate'] {
+  const [count = '', window = ''] = text.split('/');
+  return { name: 'api_key', count: Number(count), windowMs: parseDuration(window) ?? 1000 };
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+import { limitHeaders } from './limit.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Headers of the upstream's answer that end at the gateway (RFC 9110 section 7.6.1). */
@@ -52,6 +53,7 @@ export function answerHeaders(
   if (change.setCookie !== undefined)
     headers.push('set-cookie', change.setCookie, 'cache-control', privateCaching(upstream));
   headers.push(...own);
+  headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
   return headers;

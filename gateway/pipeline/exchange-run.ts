@@ -14,6 +14,7 @@ import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer, type OwnAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
+import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -61,6 +62,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     try {
       guard(context);
       enter(context);
+      limitClient(context, this.#services.limits);
       const pending = authenticate(context, this.#services);
       if (pending === undefined) this.#authenticated();
       else pending.then(() => this.#authenticated()).catch((error: unknown) => this.fail(error));
@@ -78,6 +80,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
       return;
     }
     authorize(context);
+    limitPrincipal(context, this.#services.limits);
     const body = this.#openBody();
     if (!mayRecognise(context.snapshot.policy.sessions, context)) {
       this.#forward(body);

@@ -2,6 +2,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
 import { OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
+import { limitHeaders } from './limit.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -39,7 +40,7 @@ export function failureAnswer(
   if (clearsCookie(context)) headers.push('set-cookie', CLEARING_COOKIE);
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
-  headers.push(...keyHeaders(context));
+  headers.push(...keyHeaders(context), ...limitHeaders(context));
   if (redirectsToLogin(context, error)) {
     headers.push('location', context.snapshot.policy.sessions.loginPage, 'content-length', '0');
     return {

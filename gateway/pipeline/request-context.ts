@@ -6,6 +6,7 @@ import type { MessageHead } from '../proxy/exchange.ts';
 import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
+import type { CountedLimit } from './limit.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** No cookie, no session. */
@@ -45,6 +46,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   jarVersion = 0;
   /** The API key that the request runs under; then there is no session. */
   key: LiveKey | undefined;
+  /** The strictest limit that the request was counted under. */
+  counted: CountedLimit | undefined;
   /** Whether this very answer ended the session. */
   endedHere = false;
   // Forwarding and the answer.

@@ -92,9 +92,12 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
   return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
-function countRefusal(metrics: GatewayMetrics, { failure, route }: RequestContext): void {
+function countRefusal(metrics: GatewayMetrics, { failure, route, counted }: RequestContext): void {
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
-  if (failure.code === 'rate_limited') metrics.rateLimited.child({ limit: 'anonymous' }).inc();
+  if (failure.code === 'rate_limited') {
+    const isOver = counted !== undefined && counted.slot.remaining < 0;
+    metrics.rateLimited.child({ limit: isOver ? counted.rate.name : 'anonymous' }).inc();
+  }
   if (route?.access === 'admin') metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

@@ -1,6 +1,7 @@
 import type { KeyService } from '../api-key/api-key.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
+import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
@@ -28,6 +29,8 @@ export interface PipelineServices {
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];
   readonly report: PipelineReport;
+  /** Counts requests. */
+  readonly limits: LimitTable;
   /** Counts one more anonymous session of a client. @returns whether there is room for it. */
   takeAnonymous(clientNetwork: string): Promise<boolean>;
 }

@@ -11,6 +11,7 @@ import { authorize, isOwnOrigin } from './authorize.ts';
 import { chooseNodes, nodeRefused } from './choose-nodes.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
+import { limitClient, limitPrincipal } from './limit.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
@@ -59,6 +60,7 @@ export class UpgradeRun {
       guard(this.#context);
       this.#guardHandshake();
       enter(this.#context);
+      limitClient(this.#context, this.#services.limits);
       await authenticate(this.#context, this.#services);
       this.#authorize();
       // The client may have gone while the store was asked.
@@ -91,6 +93,7 @@ export class UpgradeRun {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) throw new GatewayError('not_found', 'no WebSocket of our own');
     authorize(context);
+    limitPrincipal(context, this.#services.limits);
     // Browsers send cookies with a handshake from any page (OWASP cross-site WebSocket hijacking).
     const { origin } = context.head;
     const isForeign = origin !== undefined && !isOwnOrigin(origin, context.message.authority);

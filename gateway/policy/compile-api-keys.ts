@@ -4,12 +4,13 @@ import type { ApiKeyPolicy } from './policy.ts';
 import { apiKeysSchema } from './principal-schema.ts';
 
 /**
- * Compiles the `api_keys` section. Without one no place of a request is taken for a key's, so that none can be
- * presented, while keys that exist still age and follow their owner's password.
+ * Compiles the `api_keys` section. Without one, and without a route that takes keys, no place of a request is taken
+ * for a key's, while keys that exist still age and follow their owner's password.
  */
-export function compileApiKeys({ api_keys: given }: PolicySettings): ApiKeyPolicy {
+export function compileApiKeys({ api_keys: given, routes }: PolicySettings): ApiKeyPolicy {
   const keys = given ?? defaults();
-  const places = given?.in ?? [];
+  const areTaken = routes.some(({ access }) => access === 'api_key' || access === 'session_or_key');
+  const places = given !== undefined || areTaken ? keys.in : [];
   const headers = new Set<string>();
   const queryNames = new Set<string>();
   for (const place of places) {

@@ -13,6 +13,7 @@ import type {
   CertificateSource,
   Policy,
   Route,
+  RouteLimit,
   RoutingPolicy,
   SessionPolicy,
 } from './policy.ts';
@@ -50,6 +51,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         matches: compileRequestRule(route.match, isOpening ? 'grants' : 'restricts'),
         access: route.access,
         onUnauthenticated: route.on_unauthenticated,
+        limit: compileLimit(settings, route.limit),
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
       };
     }),
@@ -139,5 +141,16 @@ function compileSessions(sessions: PolicySettings['sessions']): SessionPolicy {
       success: compileAnswerRule(success),
       subject,
     })),
+  };
+}
+
+/** One object for each limit, however many routes name it, so that they are counted together. */
+function compileLimit({ limits }: PolicySettings, name: string | undefined): RouteLimit | undefined {
+  const limit = name === undefined ? undefined : limits[name];
+  if (name === undefined || limit === undefined) return undefined;
+  const { per, requests } = limit;
+  return {
+    per: Array.isArray(per) ? per : [per],
+    requests: requests === undefined ? undefined : { name, ...requests },
   };
 }

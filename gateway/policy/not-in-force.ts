@@ -31,8 +31,11 @@ const WAITING: readonly Gap[] = [
     isAsked: (all) => all.admins !== undefined,
   },
   {
-    says: 'limits: not counted yet, except sessions.anonymous.per_client',
-    isAsked: (all) => Object.keys(all.limits ?? {}).length > 0,
+    says: 'limits: only requests are counted yet; not response_bytes, parallel and failures',
+    isAsked: ({ limits }) =>
+      Object.values(limits).some(({ response_bytes, parallel, failures }) =>
+        [response_bytes, parallel, failures].some((bound) => bound !== undefined),
+      ),
   },
   {
     says: 'backup: nothing is copied yet; copy the data directory yourself',

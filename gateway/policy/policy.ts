@@ -56,12 +56,23 @@ export interface RoutingPolicy {
 /** Who may use a route. */
 export type RouteAccess = 'public' | 'session' | 'api_key' | 'session_or_key' | 'admin' | 'deny';
 
+/** Whose requests are counted together. */
+export type LimitedBy = 'client' | 'session' | 'subject' | 'account' | 'api_key';
+
+/** How many requests a route takes, and from whom. */
+export interface RouteLimit {
+  /** Each of them is counted for itself. */
+  readonly per: readonly LimitedBy[];
+  readonly requests: { readonly name: string; readonly count: number; readonly windowMs: number } | undefined;
+}
+
 /** One routing rule; the first that matches decides. */
 export interface Route {
   readonly name: string;
   readonly matches: RequestRule;
   readonly access: RouteAccess;
   readonly onUnauthenticated: 'login' | '401';
+  readonly limit: RouteLimit | undefined;
   /** The largest request body that this route takes, in bytes. */
   readonly bodyLimitBytes: number;
 }

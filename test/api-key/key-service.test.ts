@@ -82,12 +82,13 @@ await test('a key warns before its end, then rotates by itself and waits for its
   t.equal(await verdictOf(keys, key), 'key_rotated');
   const [row] = await keys.list(ANNA);
   t.match(row, { state: 'active', waiting: true, expires_at: '2027-11-24T00:00:00.000Z' });
-  t.equal(await keys.collect(row?.id ?? '', 'acme', 'boris'), undefined, 'it is not his');
-  t.equal(await keys.collect(row?.id ?? '', 'other', 'anna'), undefined);
+  const nextId = String(row?.id);
+  t.equal(await keys.collect(nextId, 'acme', 'boris'), undefined, 'it is not his');
+  t.equal(await keys.collect(nextId, 'other', 'anna'), undefined);
   t.equal(await keys.collect(id, 'acme', 'anna'), undefined, 'the old one does not wait');
-  const collected = await keys.collect(row?.id ?? '', 'acme', 'Anna');
+  const collected = await keys.collect(nextId, 'acme', 'Anna');
   t.equal(await verdictOf(keys, collected?.key ?? ''), 'live');
-  t.equal(await keys.collect(row?.id ?? '', 'acme', 'anna'), undefined, 'once');
+  t.equal(await keys.collect(nextId, 'acme', 'anna'), undefined, 'once');
 });
 
 await test('a downtime is caught up by the first round, with one warning or one rotation', async (t) => {

@@ -38,8 +38,8 @@ await test('places, headers and the life of keys are compiled for the request pa
   });
 });
 
-await test('without the section no place is a key’s, and keys that exist age by the defaults', async (t) => {
-  const { apiKeys } = goodPolicy(t, BASE).policy;
+await test('without the section and without a route for keys no place is a key’s, and keys that exist age by the defaults', async (t) => {
+  const { apiKeys } = goodPolicy(t, BASE.replace('access: api_key', 'access: session')).policy;
   t.equal(apiKeys.heldHeaders.size + apiKeys.places.headers.size + apiKeys.places.queryNames.size, 0);
   t.match(apiKeys.settings, {
     maxAge: { months: 6 },

@@ -35,7 +35,7 @@ void test('what would be dangerous to pass over is refused, not ignored', (t) =>
 void test('what waits for later work is said', (t) => {
   const { refused, waiting } = gaps(
     t.testdir(),
-    'sessions: {}\nlimits: { a: { per: client, requests: 1/1s } }\napi_keys: {}',
+    'sessions: {}\nlimits: { a: { per: client, requests: 1/1s }, b: { per: client, parallel: 2 } }\napi_keys: {}',
   );
   t.same(refused, []);
   t.match(waiting, [/^limits/]);
