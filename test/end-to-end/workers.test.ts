@@ -96,7 +96,7 @@ await test('a change of credentials is known to every worker when it is reported
     for (const name of one.jar.names()) other.jar.set(name, one.jar.get(name) ?? '');
     t.equal(await whoAmI(other), 'dora');
     const reported = await control(gateway, 'POST', '/v1/subjects/main/dora/credentials-changed');
-    t.same(reported, { sessions_ended: 1 });
+    t.same(reported, { sessions_ended: 1, keys_rotated: 0 });
     t.equal(await whoAmI(other), undefined, 'not even the very next request is let in');
     t.equal(await whoAmI(one), undefined);
   }
