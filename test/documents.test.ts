@@ -34,8 +34,7 @@ tls:
   certificates:
     - { hosts: [crm.example], acme: { directory: "https://acme.example/d", email: ops@example, agree_terms: true } }
 routing: { reads: nearest }
-limits: { person: { per: session, requests: 1/1s } }
-api_keys: {}
+limits: { person: { per: session, parallel: 1 } }
 admins:
   - { name: Anna, certificate: "sha256:${'a'.repeat(64)}" }
   - { name: Boris, certificate: "sha256:${'b'.repeat(64)}" }

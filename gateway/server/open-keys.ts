@@ -66,11 +66,16 @@ export async function openKeys(options: ApiKeyOptions): Promise<ApiKeys> {
   const credentials = createCredentialChanges({ sessions, keys: service, folder, notice });
   let webhook = openWebhook(policy, environment, clock);
   await credentials.resume();
+  const deliver = async (sender: KeyWebhook, ...told: Parameters<KeyWebhook['deliver']>) => {
+    const isTaken = await sender.deliver(...told);
+    metrics.apiKeyNotices.child({ result: isTaken ? 'taken' : 'failed' }).inc();
+    return isTaken;
+  };
   let round: Promise<void> | undefined;
   const doRound = async () => {
     const sender = webhook;
     try {
-      await service.tick(sender && ((told, successor) => sender.deliver(told, successor)));
+      await service.tick(sender && ((told, successor) => deliver(sender, told, successor)));
       await credentials.resume();
     } catch (error) {
       // While the store is away every request says so; a line a second would say no more.
