@@ -61,7 +61,7 @@ export type MakeSecret = (id: string) => FreshSecret;
 /** Former generations that are remembered, so that their holders are told precisely what became of them. */
 const FORMER_LIMIT = 8;
 /** How long a key that is over is remembered, in ms. */
-export const REMEMBERED_MS = 400 * 86_400_000;
+const REMEMBERED_MS = 400 * 86_400_000;
 const NOTICE_LIMIT = 16;
 const FIRST_RETRY_MS = 5000;
 const LAST_RETRY_MS = 6 * 3_600_000;

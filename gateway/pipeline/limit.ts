@@ -2,16 +2,8 @@ import { GatewayError } from '../core/gateway-error.ts';
 import { clientNetwork } from '../core/network.ts';
 import type { LimitedBy, RouteLimit } from '../policy/policy.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
-import type { LimitSlot, RequestRate } from '../rate-limit/request-limit.ts';
+import type { RequestRate } from '../rate-limit/request-limit.ts';
 import type { RequestContext } from './request-context.ts';
-
-/** The strictest limit that a request was counted under, for the headers of its answer. */
-export interface CountedLimit {
-  readonly rate: RequestRate;
-  readonly slot: LimitSlot;
-  /** When it was counted, in ms. */
-  readonly atMs: number;
-}
 
 /** What a key gets on a route whose policy names no limit. */
 const KEY_DEFAULT: RouteLimit = {

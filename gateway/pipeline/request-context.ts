@@ -5,8 +5,8 @@ import type { Route } from '../policy/policy.ts';
 import type { MessageHead } from '../proxy/exchange.ts';
 import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
+import type { CountedLimit } from '../rate-limit/request-limit.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
-import type { CountedLimit } from './limit.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** No cookie, no session. */

@@ -19,6 +19,14 @@ export interface LimitSlot {
   readonly endsMs: number;
 }
 
+/** The strictest limit that a request was counted under, for the headers of its answer. */
+export interface CountedLimit {
+  readonly rate: RequestRate;
+  readonly slot: LimitSlot;
+  /** When it was counted, in ms. */
+  readonly atMs: number;
+}
+
 class Slot implements LimitSlot {
   endsMs = 0;
   remaining = 0;

@@ -8,7 +8,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 export const DAY_MS = 86_400_000;
 export const CLIENT = { clientAddress: '192.0.2.7', userAgent: 'integration/1.0' };
 
-export const SETTINGS: KeySettings = {
+const SETTINGS: KeySettings = {
   prefix: 'zsv',
   maxAge: { months: 6 },
   overlapMs: 0,
@@ -19,7 +19,7 @@ export const SETTINGS: KeySettings = {
 };
 
 /** What the observer heard, in order: `rotated age`, `warned 30`, `rejected key_unknown`, `replayed key_rotated`. */
-export type Heard = string[];
+type Heard = string[];
 
 /** A key service on an embedded store whose reads are counted. */
 export interface KeyBench {
