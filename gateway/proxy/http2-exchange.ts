@@ -103,7 +103,8 @@ export class Http2Exchange implements Exchange {
   }
 
   destroy(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // close() would send the end of the answer before its reset, and the client would take the half for the whole.
+    this.#stream.destroy(new Error('the answer is broken off'));
   }
 
   #close(): void {
