@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { processEnvironment } from '../config/environment.ts';
 import { DEMO_LOGINS } from '../demo/crm/demo-login.ts';
 import { type Demo, startDemo } from '../demo/demo.ts';
+import { type DemoKey, issueDemoKeys } from './demo-keys.ts';
 import { table } from './table.ts';
 import { untilStopped } from './until-stopped.ts';
 import { UsageError } from './usage-error.ts';
@@ -35,7 +36,8 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
     logFile: values.json ? undefined : LOG_FILE,
     version: VERSION,
   });
-  process.stdout.write(`${values.json ? readyLine(demo) : welcome(demo, values.data)}\n`);
+  const keys = await issueDemoKeys(demo, values.data);
+  process.stdout.write(`${values.json ? readyLine(demo, keys) : welcome(demo, keys, values.data)}\n`);
   await untilStopped(() => void demo.gateway.reload());
   await demo.stop();
   return 0;
@@ -49,18 +51,23 @@ function readPort(text: string | undefined): number | undefined {
   return port;
 }
 
-function readyLine({ gateway, nodes }: Demo): string {
+function readyLine({ gateway, nodes }: Demo, keys: readonly DemoKey[]): string {
   const { listeners, trust } = gateway;
   const logins = DEMO_LOGINS.map(({ account, login, password }) => ({
     account,
     login,
     password,
     url: accountUrl(listeners.public, account),
+    api_key: keyOf(keys, account, login),
   }));
   return JSON.stringify({ event: 'ready', listeners, ca: trust?.caFile, logins, nodes });
 }
 
-function welcome({ gateway, nodes }: Demo, data: string): string {
+function keyOf(keys: readonly DemoKey[], account: string, login: string): string | undefined {
+  return keys.find((each) => each.account === account && each.login === login)?.key;
+}
+
+function welcome({ gateway, nodes }: Demo, keys: readonly DemoKey[], data: string): string {
   const { listeners, trust } = gateway;
   const logins = DEMO_LOGINS.map(({ account, login, password, isAdmin }) => [
     accountUrl(listeners.public, account),
@@ -83,6 +90,8 @@ function welcome({ gateway, nodes }: Demo, data: string): string {
     'Try:',
     `  sign in at ${first}, open several tabs, and watch the one cookie change in the developer tools`,
     '  copy that cookie to curl and go on working: the copy dies, and takes the session with it',
+    `  curl -s --cacert ${trust?.caFile ?? 'CA'} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' ${first}/api/v4/leads?limit=1`,
+    '  npx zasov keys list                     API keys: who has one, and when it goes',
     '  npx zasov sessions list                 who is signed in, and how often the identifier changed',
     '  npx zasov sessions revoke ID            live updates close at once, the next click asks to sign in',
     `  curl -s ${listeners.ops}/metrics | grep zasov_`,
