@@ -45,10 +45,11 @@ accounts: { host: "{account}.crm.localhost" }
 tls: { certificates: [{ hosts: ["*.crm.localhost", localhost], self_signed: true }] }
 regions: [{ id: home, nodes: ["http://127.0.0.1:${(crm.address() as AddressInfo).port}"] }]
 routes:
-  - { name: api, match: { path: "/api/**" }, access: api_key }
-  - { name: both, match: { path: "/both/**" }, access: session_or_key }
+  - { name: api, match: { path: "/api/**" }, access: api_key, limit: plenty }
+  - { name: both, match: { path: "/both/**" }, access: session_or_key, limit: plenty }
   - { name: open, match: { path: "/**" }, access: public }
 sessions: { vault: [APPSID] }
+limits: { plenty: { per: api_key, requests: 100000/1s } }
 api_keys:
   in: ["header:X-Api-Key", bearer, basic, "query:key"]
   upstream: { header: X-Crm-Key }
