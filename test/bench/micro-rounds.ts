@@ -9,11 +9,13 @@ import type {
   SessionService,
   Verdict,
 } from '../../gateway/session/session.ts';
+import { RequestLimit } from '../../gateway/rate-limit/request-limit.ts';
 import { openEmbeddedStore } from '../../gateway/store/embedded-store.ts';
+import { openKeyBench } from '../api-key/key-bench.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { scratch } from './children.ts';
 
-/** What one operation of the session service costs on the embedded store, by itself. */
+/** What one operation of the gateway's own services costs on the embedded store, by itself. */
 export interface MicroFigures {
   readonly name: string;
   readonly microseconds: number;
@@ -107,5 +109,33 @@ export async function microRounds(): Promise<MicroFigures[]> {
   });
   await service.close();
   await store.close();
-  return [check, rotation, login];
+  return [check, rotation, login, ...(await keyRounds())];
+}
+
+/** Measures the check of a known key, the refusal of texts that are none, and the counting of a request. */
+async function keyRounds(): Promise<MicroFigures[]> {
+  const { keys, reads, clock } = openKeyBench(join(scratch, 'micro-keys.db'));
+  const { key } = await keys.issue({ account: 'main', subject: 'robot' });
+  await keys.verify(key, context);
+  const bytes = Buffer.from(key, 'latin1');
+  const check = await timed('API key check, key known to this process', 1_000_000, () => {
+    const verdict = keys.verify(bytes.toString('latin1'), context);
+    if (verdict instanceof Promise || verdict.kind !== 'live')
+      throw new Error('a known key must be answered at once');
+  });
+  const before = reads();
+  let place = 0;
+  const malformed = await timed('API key with a mistake, refused without the store', 10_000_000, () => {
+    const text = bytes.toString('latin1');
+    place = (place + 1) % text.length;
+    const verdict = keys.verify(`${text.slice(0, place)}!${text.slice(place + 1)}`, context);
+    if (verdict instanceof Promise) throw new Error('a malformed key must be refused at once');
+  });
+  if (reads() !== before) throw new Error('the store was asked for a malformed key');
+  const limit = new RequestLimit({ name: 'api', count: 1_000_000_000, windowMs: 1000 }, clock);
+  const count = await timed('request counted under a limit', 1_000_000, () => {
+    limit.take(bytes.toString('latin1', 4, 16));
+  });
+  await keys.close();
+  return [check, malformed, count];
 }

@@ -181,7 +181,7 @@ function memoryTable(rows: readonly MemoryFigures[]): string {
 
 function microTable(rows: readonly MicroFigures[]): string {
   return table([
-    ['session service on the embedded store', 'CPU us'],
+    ['sessions, keys and limits on the embedded store', 'CPU us'],
     ...rows.map(({ name, microseconds }) => [name, microseconds.toFixed(microseconds < 10 ? 2 : 1)]),
   ]);
 }
