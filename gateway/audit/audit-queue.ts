@@ -22,7 +22,7 @@ export interface EntryWriter {
 }
 
 /** Called by the queue for metrics and logs; must not throw. */
-export interface AuditObserver {
+interface AuditObserver {
   written(count: number): void;
   /** Events that will never be on record. */
   lost(count: number): void;

@@ -16,19 +16,19 @@ void test('the example of RFC 8785 section 3.2 has the form of section 3.2.3', (
 });
 
 void test('members are sorted by UTF-16 code units', (t) => {
-  const names = ['\\u20ac', '\\r', '\\ufb33', '1', '\\u{1f600}', '\\u0080', '\\u00f6'];
+  const names = ['\u20ac', '\r', '\ufb33', '1', '\u{1f600}', '\u0080', '\u00f6'];
   const value = Object.fromEntries(names.map((name) => [name, 1]));
   const order = Object.keys(JSON.parse(canonicalJson(value)) as object);
   // "1" is an index for ECMAScript, so an object always lists it first; the text has it in its place.
   t.equal(canonicalJson(value).indexOf('"1"') > canonicalJson(value).indexOf(String.raw`"\r"`), true);
-  t.strictSame(order.slice(1), ['\\r', '\\u0080', '\\u00f6', '\\u20ac', '\\u{1f600}', '\\ufb33']);
+  t.strictSame(order.slice(1), ['\r', '\u0080', '\u00f6', '\u20ac', '\u{1f600}', '\ufb33']);
   t.end();
 });
 
 void test('equal values have one form, whatever the order of their members, and it means the same', (t) => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
-      const text = canonicalJson(value as JsonValue);
+      const text = canonicalJson(value);
       const shuffled = JSON.parse(JSON.stringify(value), (_name, member: unknown) =>
         member !== null && typeof member === 'object' && !Array.isArray(member)
           ? Object.fromEntries(Object.entries(member).toReversed())
