@@ -13,6 +13,7 @@ import { bufferedDestination } from './observability/log-destination.ts';
 import { createLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
 import { collectProcessMetrics } from './observability/process-metrics.ts';
+import { OwnWrites } from './pipeline/own-writes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import { observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
@@ -195,6 +196,7 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
+    ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });

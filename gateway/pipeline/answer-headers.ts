@@ -43,15 +43,17 @@ export function answerHeaders(
   const named = namingConnection(upstream);
   // RFC 9110 section 8.6: there is no content whose length could be told.
   const isEmpty = context.status === 204 || context.status === 205;
-  const replaced = change.setCookie === undefined ? '' : 'cache-control';
+  const isPrivate = change.setCookie !== undefined || context.wroteCookie !== undefined;
+  const replaced = isPrivate ? 'cache-control' : '';
   const own = keyHeaders(context);
   for (const name in upstream) {
     if (isDropped(name) || name === replaced || own.includes(name)) continue;
     if (isEmpty && name === 'content-length') continue;
     if (!isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
   }
-  if (change.setCookie !== undefined)
-    headers.push('set-cookie', change.setCookie, 'cache-control', privateCaching(upstream));
+  if (change.setCookie !== undefined) headers.push('set-cookie', change.setCookie);
+  if (context.wroteCookie !== undefined) headers.push('set-cookie', context.wroteCookie);
+  if (isPrivate) headers.push('cache-control', privateCaching(upstream));
   headers.push(...own);
   headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;

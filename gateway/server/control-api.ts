@@ -1,5 +1,6 @@
 import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
+import type { NodeView } from '../upstream/upstream-map.ts';
 import {
   importKeys,
   issueKey,
@@ -26,7 +27,7 @@ export interface GatewayStatus {
     readonly connections: number;
     readonly requests_open: number;
   }[];
-  readonly nodes: readonly { readonly region: string; readonly url: string; readonly healthy: boolean }[];
+  readonly nodes: readonly NodeView[];
   readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
 }
 
