@@ -24,6 +24,7 @@ import { startControlServer } from './server/control-server.ts';
 import type { EndRelay } from './server/end-relay.ts';
 import {
   collectPrincipals,
+  collectTraffic,
   type Foundation,
   principalOperations,
   reportFailure,
@@ -181,7 +182,7 @@ async function prepareTraffic(
     takeAnonymous(network: string, countHere: (network: string) => Promise<boolean>): Promise<boolean>;
   },
 ) {
-  const { clock, logger, metrics, registry, keyring, sessions, apiKeys } = foundation;
+  const { clock, logger, metrics, keyring, sessions, apiKeys } = foundation;
   const certificates = await foundation.loadCertificates(policy);
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
@@ -200,12 +201,7 @@ async function prepareTraffic(
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
-  registry.onCollect(() => {
-    inForce.collectHealth();
-    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
-      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
-    }
-  });
+  collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
     every(TICK_MS, () => sessions.tick().catch(failed)),

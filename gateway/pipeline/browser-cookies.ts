@@ -36,12 +36,17 @@ export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): 
       if (token !== undefined)
         throw new GatewayError('bad_cookie', 'two session cookies came with one request');
       token = value;
-    } else if (name === WROTE_COOKIE) wrote = wrote === undefined ? value : '';
-    else if (!isKept(name, isVaulted, isStripped) && !hidesKept(name, value, isVaulted, isStripped)) {
+    } else if (name === WROTE_COOKIE) {
+      wrote = wrote === undefined ? value : '';
+    } else if (!isHeldBack(name, value, isVaulted, isStripped)) {
       rest = `${rest}${rest === '' ? '' : '; '}${name === '' ? value : `${name}=${value}`}`;
     }
   }
   return { token, wrote, rest };
+}
+
+function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {
+  return isKept(name, isVaulted, isStripped) || hidesKept(name, value, isVaulted, isStripped);
 }
 
 /**

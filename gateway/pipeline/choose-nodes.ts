@@ -90,7 +90,7 @@ function waitForNode(
         fleet.observer.waited(true);
         finish(() => resolve(node));
       } catch (error) {
-        finish(() => reject(error as Error));
+        finish(() => reject(error));
       }
     };
     const unlisten = fleet.onChange(() => look(tried));

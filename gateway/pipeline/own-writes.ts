@@ -70,18 +70,26 @@ export class OwnWrites {
     headers: IncomingHttpHeaders,
   ): string | undefined {
     const value = headers['zasov-position'];
-    const { isWrite } = context;
-    if (value === undefined && !isWrite) return undefined;
+    if (value === undefined && !context.isWrite) return undefined;
     const write = typeof value === 'string' ? readPositionHeader(value, node.epoch) : undefined;
     if (write !== undefined) node.sawPosition(write);
     const { upstreams } = context.snapshot;
-    if (!isWrite || !upstreams.hasCopies) return undefined;
+    if (!context.isWrite || !upstreams.hasCopies) return undefined;
     // A refusal that names no position changed nothing.
     if (write === undefined && status >= 400 && status < 500) return undefined;
-    const { key, session } = context;
-    if (key !== undefined) this.#remember(`${key.account} ${key.subject}`, write, upstreams);
-    else if (session !== undefined) this.#remember(session.id, write, upstreams);
-    if (key !== undefined) return undefined;
+    return this.#noteWrite(context, write);
+  }
+
+  #noteWrite(
+    { key, session, snapshot }: RequestContext,
+    write: WritePosition | undefined,
+  ): string | undefined {
+    const { upstreams } = snapshot;
+    if (key !== undefined) {
+      this.#remember(`${key.account} ${key.subject}`, write, upstreams);
+      return undefined;
+    }
+    if (session !== undefined) this.#remember(session.id, write, upstreams);
     const seconds = Math.ceil(upstreams.settleMs / 1000);
     return `${WROTE_COOKIE}=${this.#token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
   }

@@ -50,7 +50,7 @@ export class Fleet {
   /** Something about a node or a region is different now. */
   changed(): void {
     this.version++;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of Array.from(this.#listeners)) listener();
   }
 
   /** A node named an epoch. */

@@ -1,5 +1,5 @@
 import type { Fleet, TroubleKind } from './fleet.ts';
-import { type HealthReport, PLAIN, readHealthDocument } from './health-document.ts';
+import { type HealthReport, type NodeStatement, readHealthDocument } from './health-document.ts';
 import { measureDistance } from './nearness.ts';
 import type { UpstreamNode } from './upstream-node.ts';
 
@@ -93,13 +93,16 @@ function turn(
 /** @returns whether it said something that can change a decision. */
 function hear(node: UpstreamNode, { statement, draining }: HealthReport, fleet: Fleet): boolean {
   const before = node.statement;
-  const isNews =
-    before?.role !== statement?.role || before?.epoch !== statement?.epoch || node.draining !== draining;
+  const isNews = node.draining !== draining || isOther(before, statement);
   node.statement = statement;
   node.draining = draining;
   if (statement?.epoch !== undefined) fleet.sawEpoch(statement.epoch);
   if (isNews) fleet.observer.stated(node);
   return isNews || before?.lagMs !== statement?.lagMs;
+}
+
+function isOther(before: NodeStatement | undefined, now: NodeStatement | undefined): boolean {
+  return before?.role !== now?.role || before?.epoch !== now?.epoch;
 }
 
 async function check(
@@ -162,6 +165,3 @@ function codeOf(error: unknown): string {
   if ('code' in error && typeof error.code === 'string') return error.code;
   return error instanceof AggregateError ? codeOf(error.errors[0]) : '';
 }
-
-/** For tests and the first moment: a node that is well and says nothing. */
-export const WELL: CheckResult = PLAIN;

@@ -19,7 +19,7 @@ export interface HealthReport {
 }
 
 /** A node that is well and says nothing else. */
-export const PLAIN: HealthReport = { statement: undefined, draining: false };
+const PLAIN: HealthReport = { statement: undefined, draining: false };
 
 /** Words under `status` with which a node calls itself ill, although it answers 200. */
 const ILL = new Set(['fail', 'error', 'down', 'unhealthy']);

@@ -52,15 +52,15 @@ export interface Leadership<N> {
  * nodes are healthy.
  */
 export function findLeadership<N extends NodeFacts>(situation: Situation<N>): Leadership<N> {
-  const { nodes, highestEpoch, roleOf } = situation;
+  const { nodes, highestEpoch } = situation;
   const claims = nodes.filter(({ region, healthy, statement }) => {
-    if (statement?.role !== 'primary' || roleOf(region) === 'replica') return false;
+    if (statement?.role !== 'primary' || situation.roleOf(region) === 'replica') return false;
     return statement.epoch === undefined ? highestEpoch < 0 && healthy : statement.epoch === highestEpoch;
   });
   return {
     claims,
     isStated: nodes.some(({ statement }) => statement !== undefined),
-    isConfigured: nodes.some(({ region }) => roleOf(region) === 'primary'),
+    isConfigured: nodes.some(({ region }) => situation.roleOf(region) === 'primary'),
   };
 }
 
@@ -75,9 +75,10 @@ export function effectiveRole<N extends NodeFacts>(
   const configured = situation.roleOf(region);
   if (statement?.role === 'replica' || configured === 'replica') return 'replica';
   if (statement?.role === 'primary') return claims.length === 1 && claims[0] === node ? 'primary' : 'fenced';
-  // It says nothing. Whoever claims to be primary goes before the policy's word.
-  if (configured === 'primary') return claims.length === 0 ? 'primary' : 'replica';
-  return !isStated && !isConfigured && region === home ? 'primary' : 'replica';
+  // It says nothing. Whoever claims to be primary goes before the policy's word, and that before the account's home.
+  const mayLead =
+    configured === 'primary' ? claims.length === 0 : !isStated && !isConfigured && region === home;
+  return mayLead ? 'primary' : 'replica';
 }
 
 /**
@@ -125,14 +126,14 @@ function reluctance<N extends NodeFacts>(node: N, situation: Situation<N>): numb
 function isFresh<N extends NodeFacts>(
   { region, statement }: N,
   role: EffectiveRole,
-  { roleOf, maxLagMs, highestEpoch }: Situation<N>,
+  situation: Situation<N>,
   { isStated }: Leadership<N>,
 ): boolean {
   if (role === 'primary') return true;
   if (role === 'fenced') return false;
   // A plain 200 is all that its operator lets it say; among nodes that say more it says too little.
-  if (statement === undefined) return !isStated || roleOf(region) === 'replica';
+  if (statement === undefined) return !isStated || situation.roleOf(region) === 'replica';
   // A copy of an earlier primary measures its lag behind that one.
-  if (statement.epoch !== undefined && statement.epoch < highestEpoch) return false;
-  return statement.lagMs !== undefined && statement.lagMs <= maxLagMs;
+  if (statement.epoch !== undefined && statement.epoch < situation.highestEpoch) return false;
+  return statement.lagMs !== undefined && statement.lagMs <= situation.maxLagMs;
 }

@@ -111,7 +111,7 @@ export class UpstreamNode {
 
   /** Tells the requests that wait for it that they wait in vain. */
   lose(reason: 'unhealthy' | 'fenced'): void {
-    for (const waiter of [...this.waiting]) waiter.nodeLost(reason);
+    for (const waiter of Array.from(this.waiting)) waiter.nodeLost(reason);
   }
 
   /** Closes idle connections now and busy ones when their answers are through. */
