@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { createAccountPage } from './console/account-page.ts';
 import { systemClock } from './core/clock.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -13,9 +14,10 @@ import { bufferedDestination } from './observability/log-destination.ts';
 import { createLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
 import { collectProcessMetrics } from './observability/process-metrics.ts';
+import { createAlarmBook } from './pipeline/alarm-book.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
+import { type Notice, observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
@@ -117,6 +119,7 @@ async function lay(
   const logTo = options.logFile === undefined ? undefined : openSync(join(data, options.logFile), 'a', 0o600);
   const destination = bufferedDestination(logTo, relay !== undefined);
   const logger = createLogger({ level: policy.logLevel, clock, destination });
+  const notice: Notice = (level, message, facts) => logger[level](message, facts);
   const registry = new MetricRegistry();
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
@@ -127,25 +130,26 @@ async function lay(
     environment,
     transitions: familyTransitions,
     clock,
-    onUnreplicated: reportUnreplicated(metrics, clock, (level, message, facts) =>
-      logger[level](message, facts),
-    ),
+    onUnreplicated: reportUnreplicated(metrics, clock, notice),
   });
   const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
+  const alarms = createAlarmBook(records, keyring, clock, notice);
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
   const sessions = createSessionService({
     store: relayed ?? store,
     keyring,
     clock,
     settings: policy.sessions,
-    observer: observeSessions(metrics, (level, message, facts) => {
-      if (relayed?.isTelling !== true) logger[level](message, facts);
-    }),
+    observer: observeSessions(
+      metrics,
+      (...told) => (relayed?.isTelling === true ? undefined : notice(...told)),
+      alarms,
+    ),
   });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
   const load = (wanted: Policy) =>
@@ -188,6 +192,7 @@ async function prepareTraffic(
     sessions,
     keys: apiKeys.service,
     credentials: apiKeys.credentials,
+    accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
