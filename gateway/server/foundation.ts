@@ -1,4 +1,5 @@
 import type { Environment } from '../config/environment.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
@@ -27,6 +28,8 @@ export interface Foundation {
   readonly registry: MetricRegistry;
   readonly metrics: GatewayMetrics;
   readonly keyring: Keyring;
+  /** Where security events are written down. */
+  readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
   /** What people see on their account page. */
