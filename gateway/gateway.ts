@@ -14,10 +14,9 @@ import { bufferedDestination } from './observability/log-destination.ts';
 import { createLogger } from './observability/logger.ts';
 import { MetricRegistry } from './observability/metric-registry.ts';
 import { collectProcessMetrics } from './observability/process-metrics.ts';
-import { createAlarmBook } from './pipeline/alarm-book.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { type Notice, observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
+import { reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
@@ -33,13 +32,13 @@ import {
 import { openListeners } from './server/open-listeners.ts';
 import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
+import { openSessions } from './server/open-sessions.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { shareLimits } from './rate-limit/limit-store.ts';
 import { LimitTable } from './rate-limit/limit-table.ts';
 import { readKeyring } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
-import { RelayedStore } from './server/relayed-store.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
@@ -47,7 +46,6 @@ import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
 import { familyTransitions } from './session/rotate.ts';
-import { createSessionService } from './session/session-service.ts';
 import { openStore } from './store/open-store.ts';
 import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
 import { TicketSecrets } from './tls/ticket-secrets.ts';
@@ -120,7 +118,6 @@ async function lay(
   const logTo = options.logFile === undefined ? undefined : openSync(join(data, options.logFile), 'a', 0o600);
   const destination = bufferedDestination(logTo, relay !== undefined);
   const logger = createLogger({ level: policy.logLevel, clock, destination });
-  const notice: Notice = (level, message, facts) => logger[level](message, facts);
   const registry = new MetricRegistry();
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
@@ -133,23 +130,14 @@ async function lay(
     environment,
     transitions: familyTransitions,
     clock,
-    onUnreplicated: reportUnreplicated(metrics, clock, notice),
+    onUnreplicated: reportUnreplicated(metrics, clock, (level, message, facts) =>
+      logger[level](message, facts),
+    ),
   });
   const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
-  const alarms = createAlarmBook(records, keyring, clock, notice);
-  const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
-  const sessions = createSessionService({
-    store: relayed ?? store,
-    keyring,
-    clock,
-    settings: policy.sessions,
-    observer: observeSessions(
-      metrics,
-      (...told) => (relayed?.isTelling === true ? undefined : notice(...told)),
-      alarms,
-    ),
-  });
+  const base = { policy, records, keyring, clock, metrics, logger };
+  const { sessions, alarms } = openSessions({ ...base, store, relay });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
