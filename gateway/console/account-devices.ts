@@ -22,8 +22,8 @@ export function devicesCard(view: AccountView): Markup {
   );
   const heads = [words.device, words.network, words.since, words.seen, words.rotations, words.actions];
   return markup`<section class="card" aria-labelledby="devices"><header><div><h2 id="devices">${words.devices}</h2><p>${words.devicesLead}</p></div>${sorted.length > 1 && endOthers(view)}</header>
-<table role="table"><thead role="rowgroup"><tr role="row">${heads.map((head) => markup`<th role="columnheader" scope="col">${head}</th>`)}</tr></thead><tbody role="rowgroup">
-${sorted.map((session) => row(view, session))}</tbody></table>${sorted.length === 1 && markup`<p class="foot small">${words.onlyThis}</p>`}</section>
+    <table role="table"><thead role="rowgroup"><tr role="row">${heads.map((head) => markup`<th role="columnheader" scope="col">${head}</th>`)}</tr></thead><tbody role="rowgroup">
+    ${sorted.map((session) => row(view, session))}</tbody></table>${sorted.length === 1 && markup`<p class="foot small">${words.onlyThis}</p>`}</section>
 `;
 }
 
@@ -39,11 +39,11 @@ function row(view: AccountView, session: SessionSummary): Markup {
   const device = nameDevice(session.user_agent);
   const name = deviceInWords(view, device);
   return markup`<tr role="row"><td role="cell"><div class="name">${ICONS[device.kind]}<span>${name}${isThis && markup` <span class="badge this">${words.thisOne}</span>`}</span></div></td>
-<td role="cell" class="num" data-label="${words.network}">${session.network}</td>
-<td role="cell" data-label="${words.since}"><time datetime="${session.created_at}">${moments.ago(Date.parse(session.created_at))}</time></td>
-<td role="cell" data-label="${words.seen}"><time datetime="${session.last_seen_at}">${moments.ago(Date.parse(session.last_seen_at))}</time></td>
-<td role="cell" class="num" data-label="${words.rotations}">${session.generation}</td>
-<td role="cell" class="act"><div class="asks">${action(view, session.id, isThis, name)}</div></td></tr>
+    <td role="cell" class="num" data-label="${words.network}">${session.network}</td>
+    <td role="cell" data-label="${words.since}"><time datetime="${session.created_at}">${moments.ago(Date.parse(session.created_at))}</time></td>
+    <td role="cell" data-label="${words.seen}"><time datetime="${session.last_seen_at}">${moments.ago(Date.parse(session.last_seen_at))}</time></td>
+    <td role="cell" class="num" data-label="${words.rotations}">${session.generation}</td>
+    <td role="cell" class="act"><div class="asks">${action(view, session.id, isThis, name)}</div></td></tr>
 `;
 }
 

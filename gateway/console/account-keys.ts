@@ -24,7 +24,7 @@ export function keysCard(view: AccountView): Markup {
   const working = keys.filter(isWorking);
   const former = keys.filter((key) => !isWorking(key)).slice(0, FORMER_LIMIT);
   return markup`<section class="card" aria-labelledby="keys"><header><div><h2 id="keys">${words.keys}</h2><p>${words.keysLead}</p></div></header>
-${working.length === 0 ? empty(view) : table(view, working)}${view.mayCreate && markup`<div class="foot">${creation(view)}</div>`}${former.length > 0 && markup`<details class="foot"><summary>${words.formerKeys} (${former.length})</summary><ul>${former.map((key) => formerRow(view, key))}</ul></details>`}</section>
+    ${working.length === 0 ? empty(view) : table(view, working)}${view.mayCreate && markup`<div class="foot">${creation(view)}</div>`}${former.length > 0 && markup`<details class="foot"><summary>${words.formerKeys} (${former.length})</summary><ul>${former.map((key) => formerRow(view, key))}</ul></details>`}</section>
 `;
 }
 
@@ -40,7 +40,7 @@ function table(view: AccountView, keys: readonly KeySummary[]): Markup {
   const { words } = view;
   const heads = [words.key, words.state, words.age, words.left, words.used, words.actions];
   return markup`<table role="table"><thead role="rowgroup"><tr role="row">${heads.map((head) => markup`<th role="columnheader" scope="col">${head}</th>`)}</tr></thead><tbody role="rowgroup">
-${keys.map((key) => row(view, key))}</tbody></table>`;
+    ${keys.map((key) => row(view, key))}</tbody></table>`;
 }
 
 function row(view: AccountView, key: KeySummary): Markup {
@@ -49,12 +49,12 @@ function row(view: AccountView, key: KeySummary): Markup {
   const endsMs = Date.parse(key.expires_at);
   const name = nameOf(view, key);
   return markup`<tr role="row"><td role="cell"><div class="name">${KEY}<span>${name}<span class="small"><code translate="no">${key.id}</code></span></span></div></td>
-<td role="cell" data-label="${words.state}"><span><span class="badge ${key.state}">${words.states[key.state]}</span></span></td>
-<td role="cell" class="num" data-label="${words.age}"><time datetime="${key.created_at}">${nowMs - createdMs < NEW_MS ? words.brandNew : moments.span(nowMs - createdMs)}</time></td>
-<td role="cell" class="num" data-label="${words.left}"><span><time datetime="${key.expires_at}">${moments.span(endsMs - nowMs)}</time><progress class="${key.state === 'expiring' ? 'low' : ''}" max="${endsMs - createdMs}" value="${Math.max(0, endsMs - nowMs)}" aria-hidden="true"></progress></span></td>
-<td role="cell" data-label="${words.used}">${lastUse(view, key)}</td>
-<td role="cell" class="act"><div class="asks">${actions(view, key, name)}</div></td></tr>
-${key.waiting && waiting(view, key)}`;
+    <td role="cell" data-label="${words.state}"><span><span class="badge ${key.state}">${words.states[key.state]}</span></span></td>
+    <td role="cell" class="num" data-label="${words.age}"><time datetime="${key.created_at}">${nowMs - createdMs < NEW_MS ? words.brandNew : moments.span(nowMs - createdMs)}</time></td>
+    <td role="cell" class="num" data-label="${words.left}"><span><time datetime="${key.expires_at}">${moments.span(endsMs - nowMs)}</time><progress class="${key.state === 'expiring' ? 'low' : ''}" max="${endsMs - createdMs}" value="${Math.max(0, endsMs - nowMs)}" aria-hidden="true"></progress></span></td>
+    <td role="cell" data-label="${words.used}">${lastUse(view, key)}</td>
+    <td role="cell" class="act"><div class="asks">${actions(view, key, name)}</div></td></tr>
+    ${key.waiting && waiting(view, key)}`;
 }
 
 function lastUse({ words, moments }: AccountView, key: KeySummary): Markup {

@@ -3,24 +3,14 @@ import { parseBodyFields } from '../policy/body-fields.ts';
 import type { BodyFields } from '../policy/recognition.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
 import { isForeignSite } from './authorize.ts';
-import type { OwnAnswer } from './fail.ts';
 import { limitAccountPage } from './limit.ts';
+import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { issueSuccessor } from './upstream-cookies.ts';
 
 /** Its forms are small. */
 export const ACCOUNT_BODY_BYTES = 16 * 1024;
-
-/** The page itself. It stands on a higher floor, so the composition root hands it in. */
-export interface AccountPage {
-  /**
-   * Answers a request that runs in a person's session and that no other site started.
-   *
-   * @param form the fields of a POST; `undefined` shows the page.
-   */
-  answer(context: RequestContext, form: BodyFields | undefined): Promise<OwnAnswer>;
-}
 
 /**
  * Lets a person to the own account page: a session is wanted (strangers are sent to sign in), no other site may act for

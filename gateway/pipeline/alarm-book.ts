@@ -5,7 +5,6 @@ import { foldName } from '../core/fold-name.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { createSealedBox } from '../crypto/sealed-box.ts';
 import type { RecordStore, StoredRecord } from '../store/record-store.ts';
-import type { Notice } from './session-report.ts';
 
 /** Something that a person should know of: `theft` and `moved` ended a session, `replay` is a key that is over in use. */
 export interface PersonAlarm {
@@ -36,40 +35,38 @@ const PEOPLE = 10_000;
 const SWEEP_MS = 3_600_000;
 const TRIES = 4;
 
-/** Makes the book on the store of the gateway's own state. @param notice told when an alarm cannot be written. */
+/** Makes the book on the store of the gateway's own state. @param failed told why an alarm could not be kept. */
 export function createAlarmBook(
   records: RecordStore,
   keyring: Keyring,
   clock: Clock,
-  notice: Notice,
+  failed: (error: unknown) => void,
 ): AlarmBook {
-  return new Book(records, keyring, clock, notice);
+  return new Book(records, keyring, clock, failed);
 }
 
 class Book implements AlarmBook {
   readonly #records: RecordStore;
   readonly #keyring: Keyring;
   readonly #clock: Clock;
-  readonly #notice: Notice;
+  readonly #failed: (error: unknown) => void;
   readonly #box;
   #sweptMs = Number.NEGATIVE_INFINITY;
   #isFull = false;
   /** Writings of this process follow one another, so that those of one burst do not race. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(records: RecordStore, keyring: Keyring, clock: Clock, notice: Notice) {
+  constructor(records: RecordStore, keyring: Keyring, clock: Clock, failed: (error: unknown) => void) {
     this.#records = records;
     this.#keyring = keyring;
     this.#clock = clock;
-    this.#notice = notice;
+    this.#failed = failed;
     this.#box = createSealedBox(keyring, PURPOSE);
   }
 
   note(account: string, subject: string, kind: PersonAlarm['kind'], detail = ''): void {
     const alarm = { kind, detail, atMs: this.#clock.now() };
-    this.#last = this.#last
-      .then(() => this.#write(account, subject, alarm))
-      .catch((error: unknown) => this.#notice('warn', 'an alarm could not be kept', { kind, error }));
+    this.#last = this.#last.then(() => this.#write(account, subject, alarm)).catch(this.#failed);
   }
 
   async of(account: string, subject: string): Promise<readonly PersonAlarm[]> {

@@ -3,7 +3,7 @@ import type { RequestBody } from '../proxy/request-body.ts';
 import { accountDoor } from './account-door.ts';
 import { keyHeaders } from './answer-headers.ts';
 import { ACCOUNT_PATH, ROTATE_PATH } from './authenticate.ts';
-import type { OwnAnswer } from './fail.ts';
+import type { OwnAnswer } from './own-page.ts';
 import { renewKey } from './renew-key.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';

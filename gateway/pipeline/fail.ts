@@ -3,16 +3,9 @@ import { CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
 import { ACCOUNT_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
 import { limitHeaders } from './limit.ts';
+import type { OwnAnswer } from './own-page.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
 import type { RequestContext } from './request-context.ts';
-
-/** A whole answer made by the gateway itself. */
-export interface OwnAnswer {
-  readonly status: number;
-  /** Flat names and values. */
-  readonly headers: string[];
-  readonly body: Buffer;
-}
 
 /**
  * The one exit of every failed request: an RFC 9457 problem document, a small page for a person, or a redirect to

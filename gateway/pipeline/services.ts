@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
-import type { AccountPage } from './account-door.ts';
+import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';

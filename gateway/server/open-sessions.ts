@@ -29,7 +29,9 @@ export interface SessionOptions {
 export function openSessions(options: SessionOptions): { sessions: SessionService; alarms: AlarmBook } {
   const { policy, store, records, relay, keyring, clock, metrics, logger } = options;
   const notice: Notice = (level, message, facts) => logger[level](message, facts);
-  const alarms = createAlarmBook(records, keyring, clock, notice);
+  const alarms = createAlarmBook(records, keyring, clock, (error) =>
+    notice('warn', 'an alarm could not be kept', { error }),
+  );
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
   const sessions = createSessionService({
     store: relayed ?? store,
