@@ -131,7 +131,7 @@ async function lay(
       logger[level](message, facts),
     ),
   });
-  const { store, keys: keyStore, connection } = opened;
+  const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
   const sessions = createSessionService({
@@ -145,7 +145,7 @@ async function lay(
   });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets };
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
   const load = (wanted: Policy) =>

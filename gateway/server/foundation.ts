@@ -9,6 +9,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
+import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
@@ -27,6 +28,8 @@ export interface Foundation {
   readonly keyring: Keyring;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** The gateway's own state, shared by all processes and nodes. */
+  readonly records: RecordStore;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
