@@ -28,6 +28,7 @@ import {
   reportFailure,
   trustOf,
 } from './server/foundation.ts';
+import { openAdmins } from './server/open-admins.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
@@ -148,6 +149,8 @@ async function lay(
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
+  const admins = await openAdmins({ ...facts, policy, keyring });
+  closers.push(() => admins.close());
   const load = (wanted: Policy) =>
     loadCertificates({
       origins: wanted.tls.certificates,
@@ -160,6 +163,7 @@ async function lay(
     keyring,
     sessions,
     apiKeys,
+    admins,
     loadCertificates: load,
     limits: shareLimits(connection, keyring),
   };
@@ -216,7 +220,7 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys } = foundation;
+  const { logger, sessions, apiKeys } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
@@ -224,7 +228,7 @@ async function serveAlone(
   });
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
+  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

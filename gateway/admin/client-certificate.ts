@@ -5,7 +5,7 @@ import { extension, keyIdentifier, signCertificate } from '../crypto/sign-certif
 import type { AdminAuthority } from './admin-authority.ts';
 
 /** Life of a client certificate: short, because a lost one that nobody reports dies by itself. */
-export const CERTIFICATE_DAYS = 90;
+const CERTIFICATE_DAYS = 90;
 
 /** SHA-256 of a public key (SubjectPublicKeyInfo, DER), 64 hexadecimal digits: what a policy pins. */
 export function fingerprintOf(publicKey: KeyObject): string {

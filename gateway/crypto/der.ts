@@ -15,7 +15,7 @@ const CONTEXT_TAGS = {
 type ContextTag = keyof typeof CONTEXT_TAGS;
 
 /** A universal node: constructed of others, or primitive with its bytes as Latin-1 text. */
-export function universal(type: forge.asn1.Type, value: string | Asn1[]): Asn1 {
+function universal(type: forge.asn1.Type, value: string | Asn1[]): Asn1 {
   return asn1.create(asn1.Class.UNIVERSAL, type, typeof value !== 'string', value);
 }
 

@@ -11,6 +11,7 @@ import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
 import type { ApiKeys } from './open-keys.ts';
@@ -28,6 +29,7 @@ export interface Foundation {
   readonly keyring: Keyring;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
   /** Where several gateways count together; absent where this node counts alone. */
