@@ -22,6 +22,7 @@ import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import type { EndRelay } from './server/end-relay.ts';
 import {
+  certificateLoader,
   collectPrincipals,
   type Foundation,
   principalOperations,
@@ -30,6 +31,7 @@ import {
 } from './server/foundation.ts';
 import { openAdmins } from './server/open-admins.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
@@ -47,7 +49,7 @@ import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
 import { familyTransitions } from './session/rotate.ts';
 import { createSessionService } from './session/session-service.ts';
 import { openStore } from './store/open-store.ts';
-import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
+import { describeMistakes } from './tls/certificate-store.ts';
 import { TicketSecrets } from './tls/ticket-secrets.ts';
 import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
@@ -122,6 +124,8 @@ async function lay(
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
   const keyring = await readKeyring(policy, data, environment);
+  const audit = openAudit({ policy, data, clock, metrics, logger });
+  closers.push(() => audit.close());
   const opened = await openStore({
     choice: policy.store,
     data,
@@ -149,22 +153,16 @@ async function lay(
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
-  const admins = await openAdmins({ ...facts, policy, keyring });
+  const admins = await openAdmins({ ...facts, policy, keyring, audit });
   closers.push(() => admins.close());
-  const load = (wanted: Policy) =>
-    loadCertificates({
-      origins: wanted.tls.certificates,
-      profile: wanted.tls.profile,
-      directory: join(data, 'tls'),
-      clock,
-    });
   return {
     ...facts,
     keyring,
+    audit,
     sessions,
     apiKeys,
     admins,
-    loadCertificates: load,
+    loadCertificates: certificateLoader(data, clock),
     limits: shareLimits(connection, keyring),
   };
 }

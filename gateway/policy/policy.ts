@@ -205,5 +205,7 @@ export interface Policy {
   readonly admins: readonly { readonly name: string; readonly fingerprint: string }[] | undefined;
   readonly adminAccess: AdminAccessPolicy;
   readonly protection: ProtectionPolicy;
+  /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
+  readonly auditDirectory: string | undefined;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

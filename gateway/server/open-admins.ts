@@ -1,5 +1,5 @@
 import { AdminRegister } from '../admin/admin-register.ts';
-import type { AuditEvent, AuditSink } from '../core/audit-event.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
@@ -26,8 +26,7 @@ export interface AdminOptions {
   readonly records: RecordStore;
   readonly keyring: Keyring;
   readonly clock: Clock;
-  /** The log stands in where there is none. */
-  readonly audit?: AuditSink;
+  readonly audit: AuditSink;
   readonly metrics: GatewayMetrics;
   readonly registry: MetricRegistry;
   readonly logger: Logger;
@@ -41,9 +40,9 @@ const TICK_MS = 1000;
  * @throws GatewayError `store_unavailable`, `audit_unavailable`.
  */
 export async function openAdmins(options: AdminOptions): Promise<Admins> {
-  const { policy, metrics, registry, logger, audit = logged(options.logger) } = options;
+  const { policy, metrics, registry, logger } = options;
   const list = await AdminRegister.open(
-    { ...options, audit, notice: (level, message, facts) => logger[level](message, facts) },
+    { ...options, notice: (level, message, facts) => logger[level](message, facts) },
     policy.admins,
   );
   registry.onCollect(() => {
@@ -68,9 +67,4 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
       list.close();
     },
   };
-}
-
-function logged(logger: Logger): AuditSink {
-  const note = ({ event, facts }: AuditEvent): void => logger.warn(event, facts);
-  return { note, commit: async (event) => note(event) };
 }
