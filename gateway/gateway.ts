@@ -23,12 +23,14 @@ import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import type { EndRelay } from './server/end-relay.ts';
 import {
+  certificateLoader,
   collectPrincipals,
   type Foundation,
   principalOperations,
   reportFailure,
   trustOf,
 } from './server/foundation.ts';
+import { openAdmins } from './server/open-admins.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
@@ -47,7 +49,7 @@ import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
 import { familyTransitions } from './session/rotate.ts';
 import { openStore } from './store/open-store.ts';
-import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
+import { describeMistakes } from './tls/certificate-store.ts';
 import { TicketSecrets } from './tls/ticket-secrets.ts';
 import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
@@ -143,20 +145,16 @@ async function lay(
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
-  const load = (wanted: Policy) =>
-    loadCertificates({
-      origins: wanted.tls.certificates,
-      profile: wanted.tls.profile,
-      directory: join(data, 'tls'),
-      clock,
-    });
+  const admins = await openAdmins({ ...facts, policy, keyring, audit });
+  closers.push(() => admins.close());
   return {
     ...facts,
     keyring,
     audit,
     sessions,
     apiKeys,
-    loadCertificates: load,
+    admins,
+    loadCertificates: certificateLoader(data, clock),
     limits: shareLimits(connection, keyring),
   };
 }
@@ -213,7 +211,7 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys } = foundation;
+  const { logger, sessions, apiKeys } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
@@ -221,7 +219,7 @@ async function serveAlone(
   });
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
+  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),
