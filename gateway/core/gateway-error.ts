@@ -40,6 +40,7 @@ export const PROBLEMS = {
   upstream_busy: { status: 503, title: 'The application has more to do than it can; try again shortly' },
   no_primary: { status: 503, title: 'Changes cannot be made at the moment; try again shortly' },
   store_unavailable: { status: 503, title: 'The session store cannot be reached; try again shortly' },
+  admin_untrusted: { status: 503, title: 'The administrators cannot be established' },
   audit_unavailable: { status: 503, title: 'The audit trail cannot be written; nothing was done' },
   draining: { status: 503, title: 'The gateway is restarting; try again shortly' },
   upstream_timeout: { status: 504, title: 'The application took too long to answer' },

@@ -16,6 +16,7 @@ import type { FleetObserver } from '../upstream/fleet.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { ALL_OPEN, type RegionConditions } from '../upstream/region-condition.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
+import type { Admins } from './open-admins.ts';
 import type { ApiKeys } from './open-keys.ts';
 import { collectRegions, observeFleet } from './region-report.ts';
 
@@ -46,6 +47,7 @@ interface Sources {
   readonly limits: LimitStore | undefined;
   /** What regions are fit for; all are open where nobody says otherwise. */
   readonly conditions?: RegionConditions | undefined;
+  readonly admins: Pick<Admins, 'configure'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
@@ -161,6 +163,7 @@ export class PolicyInForce {
     followers.pipeline.swap(this.snapshot);
     followers.sessions.configure(next.policy.sessions);
     followers.apiKeys.configure(next.policy);
+    this.#sources.admins.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();

@@ -17,8 +17,9 @@ export type CheckResult = HealthReport | { readonly trouble: TroubleKind };
 
 /** A longer answer is a page and no document. */
 const DOCUMENT_BYTES = 16 * 1024;
-/** A node that failed a request is asked again so soon, but not sooner than a quarter of the interval. */
-const RECHECK_MS = 100;
+/** How soon a node that failed a request is asked again: after a quarter of the interval, within these bounds. */
+const SOONEST_RECHECK_MS = 100;
+const LATEST_RECHECK_MS = 1000;
 
 /**
  * Asks a node for its health, from the start and then at intervals, until stopped; at once when a request failed at
@@ -46,7 +47,7 @@ export function watchHealth(node: UpstreamNode, settings: HealthSettings, fleet:
   node.recheck = () => {
     if (isAsking) return;
     clearTimeout(timer);
-    const soonest = askedMs + Math.min(settings.everyMs, Math.max(RECHECK_MS, settings.everyMs / 4));
+    const soonest = askedMs + Math.min(LATEST_RECHECK_MS, Math.max(SOONEST_RECHECK_MS, settings.everyMs / 4));
     timer = setTimeout(() => void again(), Math.max(0, soonest - performance.now())).unref();
   };
   void again();
