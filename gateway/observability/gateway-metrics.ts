@@ -76,6 +76,18 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Attempts on administrators’ routes that were refused, by reason.',
       labels: ['reason'],
     }),
+    admins: registry
+      .gauge({ name: 'zasov_admins', help: 'Administrators who are enrolled: two, or none.' })
+      .child({}),
+    adminsPolicyDiffers: registry
+      .gauge({
+        name: 'zasov_admins_policy_differs',
+        help: 'Whether the policy names other administrators than those in force (1).',
+      })
+      .child({}),
+    approvalsPending: registry
+      .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
+      .child({}),
     rateLimited: registry.counter({
       name: 'zasov_rate_limited_total',
       help: 'Requests refused by a limit.',
@@ -163,6 +175,18 @@ function operationMetrics(registry: MetricRegistry) {
         name: 'zasov_store_unreplicated_total',
         help: 'Ends of sessions that no replica of the store had in time, though there are replicas.',
       })
+      .child({}),
+    auditEntries: registry
+      .counter({ name: 'zasov_audit_entries_total', help: 'Records written to the audit trail.' })
+      .child({}),
+    auditLost: registry
+      .counter({
+        name: 'zasov_audit_lost_total',
+        help: 'Security events that will never be on record, because the audit trail could not be written.',
+      })
+      .child({}),
+    auditFailures: registry
+      .counter({ name: 'zasov_audit_failures_total', help: 'Writes to the audit trail that failed.' })
       .child({}),
     logLinesDropped: registry
       .counter({ name: 'zasov_log_lines_dropped_total', help: 'Log lines lost because nobody read the log.' })
