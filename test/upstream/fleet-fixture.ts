@@ -15,7 +15,7 @@ type Region = { id: string; ports: readonly number[]; role?: 'primary' | 'replic
 const THRESHOLDS = { unhealthyAfter: 2, healthyAfter: 2 };
 
 /** Settings of regions whose nodes are ports of loopback on which nobody is asked anything. */
-export function fleetSettings(regions: readonly Region[], routing: RoutingChange = {}): UpstreamSettings {
+function fleetSettings(regions: readonly Region[], routing: RoutingChange = {}): UpstreamSettings {
   return {
     regions: regions.map(({ id, ports, role = 'auto' }) => ({
       id,
@@ -36,7 +36,7 @@ export function fleetSettings(regions: readonly Region[], routing: RoutingChange
 }
 
 /** An observer that writes everything down. */
-export function noteDown(happenings: Happenings): FleetObserver {
+function noteDown(happenings: Happenings): FleetObserver {
   const port = (node: UpstreamNode) => new URL(node.origin).port;
   return {
     turned: (node) => happenings.push(`${port(node)} ${node.healthy ? 'healthy' : 'unhealthy'}`),
