@@ -193,5 +193,7 @@ export interface Policy {
   readonly sessions: SessionPolicy;
   readonly apiKeys: ApiKeyPolicy;
   readonly protection: ProtectionPolicy;
+  /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
+  readonly auditDirectory: string | undefined;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

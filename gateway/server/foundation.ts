@@ -1,4 +1,5 @@
 import type { Environment } from '../config/environment.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
@@ -26,6 +27,8 @@ export interface Foundation {
   readonly registry: MetricRegistry;
   readonly metrics: GatewayMetrics;
   readonly keyring: Keyring;
+  /** Where security events are written down. */
+  readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
   /** The gateway's own state, shared by all processes and nodes. */
