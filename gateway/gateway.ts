@@ -31,6 +31,7 @@ import {
 import { openListeners } from './server/open-listeners.ts';
 import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
+import { openRegions } from './server/open-regions.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { shareLimits } from './rate-limit/limit-store.ts';
@@ -99,8 +100,17 @@ export async function composeWorker(
     });
     const traffic = await openTraffic({ ...parts, policy, shared: start });
     closers.push(() => traffic.close());
-    const { registry, sessions, apiKeys } = foundation;
-    return { registry, sessions, apiKeys, ...parts, traffic, source, close: () => closeAll(closers) };
+    const { registry, sessions, apiKeys, regions } = foundation;
+    return {
+      registry,
+      sessions,
+      apiKeys,
+      regions,
+      ...parts,
+      traffic,
+      source,
+      close: () => closeAll(closers),
+    };
   } catch (error) {
     await closeAll(closers);
     throw error;
@@ -151,6 +161,8 @@ async function lay(
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
+  const regions = await openRegions({ ...facts, policy, keyring, audit });
+  closers.push(() => regions.close());
   const load = (wanted: Policy) =>
     loadCertificates({
       origins: wanted.tls.certificates,
@@ -164,6 +176,7 @@ async function lay(
     audit,
     sessions,
     apiKeys,
+    regions,
     loadCertificates: load,
     limits: shareLimits(connection, keyring),
   };
@@ -220,15 +233,24 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys } = foundation;
+  const { clock, logger, registry, sessions, apiKeys, regions } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
-  const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
+  const reload = () => inForce.reload({ pipeline, sessions, apiKeys, regions, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
+  const open = await openListeners({
+    inForce,
+    pipeline,
+    sessions,
+    regions,
+    endpoint,
+    registry,
+    version,
+    clock,
+  });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

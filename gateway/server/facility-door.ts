@@ -62,8 +62,6 @@ const TOLERANCE_SECONDS = 300;
 const REMEMBER_MS = 2 * TOLERANCE_SECONDS * 1000 + 60_000;
 const BODY_BYTES = 16 * 1024;
 const LONGEST_ID = 256;
-/** Refusals that anybody can cause are written down so often, at most. */
-const NOTE_EVERY_MS = 1000;
 
 /**
  * Takes the signed signals of buildings (Standard Webhooks 1.0): `webhook-id`, `webhook-timestamp` and
@@ -73,8 +71,6 @@ const NOTE_EVERY_MS = 1000;
 export class FacilityDoor {
   readonly #options: FacilityDoorOptions;
   #keys: ReadonlyMap<string, RegionKey> = new Map();
-  #notedMs = 0;
-  #unnoted = 0;
 
   constructor(options: FacilityDoorOptions) {
     this.#options = options;
@@ -204,19 +200,12 @@ export class FacilityDoor {
   }
 
   #refused({ region, type }: Heard, { code }: GatewayError, listener: string): void {
-    const { metrics, logger, audit, clock } = this.#options;
+    const { metrics, logger, audit } = this.#options;
     metrics.facilitySignals.child({ region, type, result: RESULTS[code] ?? 'refused' }).inc();
-    const nowMs = clock.now();
-    // Whoever reaches the listener can be refused as often as they like: the trail must not drown in it.
-    if (type === '-' && Math.abs(nowMs - this.#notedMs) < NOTE_EVERY_MS) {
-      this.#unnoted += 1;
-      return;
-    }
-    const facts = { region, type, code, listener, unnoted: this.#unnoted };
-    this.#notedMs = nowMs;
-    this.#unnoted = 0;
+    const facts = { region, type, code, listener };
     logger.warn('a signal of a facility was refused', facts);
-    audit.note({ event: 'facility.refused', facts });
+    // Whoever reaches the listener can be refused as often as they like.
+    audit.note({ event: 'facility.refused', facts, repeats: `${region} ${code}` });
   }
 }
 

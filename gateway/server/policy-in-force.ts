@@ -15,6 +15,7 @@ import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What came of reading the policies again. */
 export interface ReloadResult {
@@ -50,6 +51,7 @@ interface Followers {
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
   readonly apiKeys: Pick<ApiKeys, 'configure'>;
+  readonly regions: Pick<Regions, 'configure'>;
   readonly endpoint: TlsEndpoint;
 }
 
@@ -167,6 +169,7 @@ export class PolicyInForce {
     followers.pipeline.swap(this.snapshot);
     followers.sessions.configure(next.policy.sessions);
     followers.apiKeys.configure(next.policy);
+    followers.regions.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();

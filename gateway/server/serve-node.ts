@@ -89,6 +89,7 @@ export async function serveNode(
     takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, foundation.limits);
     sessions.configure(policy.sessions);
     foundation.apiKeys.configure(policy);
+    foundation.regions.configure(policy);
     logger.setLevel(policy.logLevel);
     return result;
   };
@@ -98,6 +99,7 @@ export async function serveNode(
     endpoint: listen.ops,
     registry: { render: () => supervisor.metrics.render() },
     readiness: () => supervisor.readiness(),
+    facility: foundation.regions.door,
   });
   closers.push(() => ops.close());
   const redirect = listen.redirect && (await startRedirectServer(listen.redirect, ports.public.port));

@@ -3,6 +3,7 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 import type { OpenTraffic } from './open-traffic.ts';
 import type { PolicyInForce, PreparedPolicy } from './policy-in-force.ts';
 import { type CallHandlers, type ProcessEnd, ProcessLink } from './process-link.ts';
@@ -16,6 +17,7 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  readonly regions: Regions;
   readonly endpoint: TlsEndpoint;
   readonly traffic: OpenTraffic;
   /** The copy of the policies that the next reading takes. */
@@ -96,9 +98,9 @@ class WorkerService {
         return 'mistakes' in next ? next.mistakes : [];
       },
       commit: (isGood) => {
-        const { inForce, pipeline, sessions, apiKeys, endpoint } = this.#running;
+        const { inForce, pipeline, sessions, apiKeys, regions, endpoint } = this.#running;
         if (isGood && this.#prepared !== undefined)
-          inForce.commit(this.#prepared, { pipeline, sessions, apiKeys, endpoint });
+          inForce.commit(this.#prepared, { pipeline, sessions, apiKeys, regions, endpoint });
         this.#prepared = undefined;
         return true;
       },
