@@ -8,7 +8,7 @@ import {
   rotateKey,
   setUpstreamCredential,
 } from './control-keys.ts';
-import { changeRegion, refuseUnseal, type RegionOperations } from './control-regions.ts';
+import { changeRegion, type NodeStatus, refuseUnseal, type RegionOperations } from './control-regions.ts';
 
 /** What `zasov status` shows. */
 export interface GatewayStatus {
@@ -27,14 +27,7 @@ export interface GatewayStatus {
     readonly connections: number;
     readonly requests_open: number;
   }[];
-  readonly nodes: readonly {
-    readonly region: string;
-    readonly url: string;
-    readonly healthy: boolean;
-    /** What the node says of itself, where it says anything. */
-    readonly role?: string | undefined;
-    readonly lag_ms?: number | undefined;
-  }[];
+  readonly nodes: readonly NodeStatus[];
   readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
 }
 

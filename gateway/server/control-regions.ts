@@ -1,8 +1,17 @@
 import type { AuditSink } from '../core/audit-event.ts';
 import type { RegionCondition } from '../upstream/region-condition.ts';
 import type { RegionCauses } from '../upstream/region-state.ts';
-import type { GatewayStatus } from './control-api.ts';
 import type { Regions } from './open-regions.ts';
+
+/** One node of the CRM, as the status tells it. */
+export interface NodeStatus {
+  readonly region: string;
+  readonly url: string;
+  readonly healthy: boolean;
+  /** What the node says of itself, where it says anything. */
+  readonly role?: string | undefined;
+  readonly lag_ms?: number | undefined;
+}
 
 /** One region, as `zasov regions list` shows it. */
 export interface RegionSummary {
@@ -21,7 +30,7 @@ export interface RegionSummary {
 /** What the control socket can do to regions. */
 export interface RegionOperations {
   /** @param nodes as the status of the node tells them. */
-  listRegions(nodes: GatewayStatus['nodes']): RegionSummary[];
+  listRegions(nodes: readonly NodeStatus[]): RegionSummary[];
   /** @returns `undefined` for a region that the policies do not name. */
   changeRegion(id: string, action: RegionAction): Promise<RegionChange | undefined>;
 }

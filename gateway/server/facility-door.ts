@@ -22,7 +22,7 @@ export interface FacilityMessage {
   /** Path without a query. */
   readonly path: string;
   /** Looks a header up by its lower-case name. */
-  header(name: string): string | undefined;
+  readonly header: (name: string) => string | undefined;
   readonly body: AsyncIterable<Uint8Array>;
   readonly listener: 'ops' | 'admin';
 }

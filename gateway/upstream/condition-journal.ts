@@ -33,6 +33,8 @@ export class ConditionJournal {
   readonly #pending = new Map<string, PendingChange>();
   /** Changes of this process: they hold even when the disk does not take them. */
   readonly #own = new Set<string>();
+  readonly #toKeep = new Map<string, RegionFacts>();
+  #keeping: Promise<void> | undefined;
   #readMs = 0;
   #changedMs = -1;
 
@@ -65,10 +67,11 @@ export class ConditionJournal {
   }
 
   /** Remembers what was heard of a region, unless the disk has something newer. @throws the system's error. */
-  async keep(region: string, facts: RegionFacts): Promise<void> {
-    // Another process of the node may have heard more by now.
-    const there = readFacts((await this.#known.read(region))?.value);
-    if (there === undefined || there.revision <= facts.revision) await this.#known.write(region, facts);
+  keep(region: string, facts: RegionFacts): Promise<void> {
+    this.#toKeep.set(region, facts);
+    // One after the other, and only the last of what comes meanwhile.
+    this.#keeping ??= this.#keepAll().finally(() => (this.#keeping = undefined));
+    return this.#keeping;
   }
 
   /** Takes a change up: it holds here from now on; {@link save} puts it on disk. */
@@ -117,6 +120,15 @@ export class ConditionJournal {
       regions.push(change.region);
     }
     return regions;
+  }
+
+  async #keepAll(): Promise<void> {
+    for (const [region, facts] of this.#toKeep) {
+      this.#toKeep.delete(region);
+      // Another process of the node may have heard more by now.
+      const there = readFacts((await this.#known.read(region))?.value);
+      if (there === undefined || there.revision <= facts.revision) await this.#known.write(region, facts);
+    }
   }
 }
 
