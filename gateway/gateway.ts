@@ -81,12 +81,11 @@ export async function composeWorker(
     });
     const traffic = await openTraffic({ ...parts, policy, shared: start });
     closers.push(() => traffic.close());
-    const { registry, sessions, apiKeys, regions } = foundation;
+    const { registry, sessions, apiKeys } = foundation;
     return {
       registry,
       sessions,
       apiKeys,
-      regions,
       ...parts,
       traffic,
       source,
@@ -149,24 +148,15 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys, regions } = foundation;
+  const { logger, sessions, apiKeys } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
-  const reload = () => inForce.reload({ pipeline, sessions, apiKeys, regions, endpoint });
+  const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({
-    inForce,
-    pipeline,
-    sessions,
-    regions,
-    endpoint,
-    registry,
-    version,
-    clock,
-  });
+  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

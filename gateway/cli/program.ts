@@ -1,3 +1,4 @@
+import { runAdmins } from './admins.ts';
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
@@ -39,6 +40,10 @@ const COMMANDS: Record<string, Command> = {
   regions: {
     summary: 'list | drain | undrain | seal | unseal  regions of a running gateway',
     run: runRegions,
+  },
+  admins: {
+    summary: 'enrol                                    the two administrators',
+    run: runAdmins,
   },
   status: { summary: '[--data DIR] [--json]                   what a running gateway says', run: runStatus },
   reload: { summary: '[--data DIR]                            read the policies again', run: runReload },

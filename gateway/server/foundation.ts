@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import type { Environment } from '../config/environment.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
@@ -9,9 +11,10 @@ import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
-import type { CertificateLoad } from '../tls/certificate-store.ts';
+import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
 import { regionOperations } from './control-regions.ts';
@@ -33,6 +36,7 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
   /** Conditions of regions, and the door for signals. */
@@ -42,6 +46,13 @@ export interface Foundation {
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
+}
+
+/** How the certificates of a policy are loaded: those of its own authority live in the data directory. */
+export function certificateLoader(data: string, clock: Clock): Foundation['loadCertificates'] {
+  const directory = join(data, 'tls');
+  return ({ tls: { certificates: origins, profile } }) =>
+    loadCertificates({ origins, profile, directory, clock });
 }
 
 /** Reports on a failure of work that nobody waits for. */

@@ -13,12 +13,12 @@ import { shareLimits } from '../rate-limit/limit-store.ts';
 import { familyTransitions } from '../session/rotate.ts';
 import { createSessionService } from '../session/session-service.ts';
 import { openStore } from '../store/open-store.ts';
-import { loadCertificates } from '../tls/certificate-store.ts';
 import { TicketSecrets } from '../tls/ticket-secrets.ts';
 import { shareTickets } from '../tls/ticket-store.ts';
 import type { Closers } from './closers.ts';
 import type { EndRelay } from './end-relay.ts';
-import type { Foundation } from './foundation.ts';
+import { certificateLoader, type Foundation } from './foundation.ts';
+import { openAdmins } from './open-admins.ts';
 import { openAudit } from './open-audit.ts';
 import { openKeys } from './open-keys.ts';
 import { openRegions } from './open-regions.ts';
@@ -77,13 +77,8 @@ export async function openFoundation(
   closers.push(() => apiKeys.close());
   const regions = await openRegions({ ...facts, policy, keyring, audit });
   closers.push(() => regions.close());
-  const load = (wanted: Policy) =>
-    loadCertificates({
-      origins: wanted.tls.certificates,
-      profile: wanted.tls.profile,
-      directory: join(data, 'tls'),
-      clock,
-    });
+  const admins = await openAdmins({ ...facts, policy, keyring, audit });
+  closers.push(() => admins.close());
   return {
     ...facts,
     keyring,
@@ -91,7 +86,8 @@ export async function openFoundation(
     sessions,
     apiKeys,
     regions,
-    loadCertificates: load,
+    admins,
+    loadCertificates: certificateLoader(data, clock),
     limits: shareLimits(connection, keyring),
   };
 }

@@ -3,7 +3,6 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { ApiKeys } from './open-keys.ts';
-import type { Regions } from './open-regions.ts';
 import type { OpenTraffic } from './open-traffic.ts';
 import type { PolicyInForce, PreparedPolicy } from './policy-in-force.ts';
 import { type CallHandlers, type ProcessEnd, ProcessLink } from './process-link.ts';
@@ -17,7 +16,6 @@ export interface WorkerParts {
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
-  readonly regions: Regions;
   readonly endpoint: TlsEndpoint;
   readonly traffic: OpenTraffic;
   /** The copy of the policies that the next reading takes. */
@@ -98,9 +96,9 @@ class WorkerService {
         return 'mistakes' in next ? next.mistakes : [];
       },
       commit: (isGood) => {
-        const { inForce, pipeline, sessions, apiKeys, regions, endpoint } = this.#running;
+        const { inForce, pipeline, sessions, apiKeys, endpoint } = this.#running;
         if (isGood && this.#prepared !== undefined)
-          inForce.commit(this.#prepared, { pipeline, sessions, apiKeys, regions, endpoint });
+          inForce.commit(this.#prepared, { pipeline, sessions, apiKeys, endpoint });
         this.#prepared = undefined;
         return true;
       },
