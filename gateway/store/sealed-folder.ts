@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { SealedBox } from '../crypto/sealed-box.ts';
 
 /** A file of the folder, opened. */
-export interface SealedFile {
+interface SealedFile {
   readonly name: string;
   /** What it holds; JSON has read it, and nobody has looked at its shape. */
   readonly value: unknown;
@@ -42,8 +43,8 @@ export async function openSealedFolder(
   return {
     async write(name, value) {
       const path = fileOf(name);
-      const draft = `${path}.${process.pid}.new`;
-      const file = await open(draft, 'w', 0o600);
+      const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
+      const file = await open(draft, 'wx', 0o600);
       try {
         await file.writeFile(box.seal(Buffer.from(JSON.stringify(value)), name));
         await file.sync();

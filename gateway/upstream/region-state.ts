@@ -1,14 +1,7 @@
 import type { RegionCondition } from './region-condition.ts';
 
 /** What a building's equipment reports. */
-export const FACILITY_SIGNALS = [
-  'intrusion',
-  'tamper',
-  'fire',
-  'power-failing',
-  'on-battery',
-  'clear',
-] as const;
+const FACILITY_SIGNALS = ['intrusion', 'tamper', 'fire', 'power-failing', 'on-battery', 'clear'] as const;
 
 /** A signal of a data centre. */
 export type FacilitySignal = (typeof FACILITY_SIGNALS)[number];

@@ -190,6 +190,8 @@ export class SharedConditions implements RegionConditions {
       return isRepeated ? 'repeated' : 'recorded';
     } catch (error) {
       if (!isAway(error)) failed('a change of a region was not recorded', error);
+      // Whoever is told that it is held may rely on it that a crash does not lose it.
+      await saving;
       return 'held';
     } finally {
       this.#underWay.delete(change);

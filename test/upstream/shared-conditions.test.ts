@@ -90,7 +90,7 @@ class Expectation {
   readonly history: Happening[] = [];
   /** What each node has taken up while its store is away. */
   readonly held: [RegionCause[], RegionCause[]] = [[], []];
-  readonly used: { id: string; cause: RegionCause }[] = [];
+  readonly used: string[] = [];
 
   on(of: 0 | 1): RegionCondition {
     return plainRules([...this.history, ...this.held[of]]);
@@ -101,48 +101,63 @@ class Expectation {
   }
 }
 
-async function take(nodes: readonly RegionNode[], expected: Expectation, each: Step): Promise<void> {
-  const target = nodes[each.node];
-  if (target === undefined) throw new Error('no such node');
-  const { records, conditions } = target;
+/** Takes one step on a node and in the expectation. @throws Error when something is not as it must be at once. */
+async function take(target: RegionNode, expected: Expectation, each: Step): Promise<void> {
   switch (each.kind) {
-    case 'tighten': {
-      const id = `change-${expected.used.length}`;
-      expected.used.push({ id, cause: each.cause });
-      const work = conditions.tighten('msk', each.cause, { id, untilMs: Number.MAX_SAFE_INTEGER });
-      expected.held[each.node].push(each.cause);
-      // Before anything was waited for.
-      if (conditions.of('msk') !== expected.on(each.node)) throw new Error('it was not in force at once');
-      const outcome = await work;
-      if (outcome !== (records.isAway ? 'held' : 'recorded')) throw new Error(`unexpectedly ${outcome}`);
-      if (!records.isAway) expected.deliver(each.node);
+    case 'tighten':
+      await tighten(target, expected, each.node, each.cause);
       return;
-    }
-    case 'relieve': {
-      const isDone = await conditions.relieve('msk', each.relief).then(
-        () => true,
-        () => false,
-      );
-      if (isDone === records.isAway)
-        throw new Error(`relieved ${isDone} with the store away ${records.isAway}`);
-      if (isDone) expected.history.push(each.relief);
+    case 'relieve':
+      await relieve(target, expected, each.relief);
       return;
-    }
-    case 'repeat': {
-      // A repetition changes nothing, on whatever node it comes.
-      const used = expected.used[each.which % Math.max(1, expected.used.length)];
-      if (used === undefined || records.isAway) return;
-      if (conditions.wasSeen('msk', used.id)) return;
-      throw new Error('a repetition would have been taken');
-    }
+    case 'repeat':
+      repeat(target, expected, each.which);
+      return;
     case 'restart':
-      // A node that starts without its store lets nothing through until it hears it.
-      records.isAway = false;
+      // A node that starts without its store lets nothing through until it hears it; here it hears it.
+      target.records.isAway = false;
       await target.start();
       return;
     default:
-      records.isAway = each.kind === 'away';
+      target.records.isAway = each.kind === 'away';
   }
+}
+
+async function tighten(
+  { records, conditions }: RegionNode,
+  expected: Expectation,
+  index: 0 | 1,
+  cause: RegionCause,
+): Promise<void> {
+  const id = `change-${expected.used.length}`;
+  expected.used.push(id);
+  const work = conditions.tighten('msk', cause, { id, untilMs: Number.MAX_SAFE_INTEGER });
+  expected.held[index].push(cause);
+  // Before anything was waited for.
+  if (conditions.of('msk') !== expected.on(index)) throw new Error('it was not in force at once');
+  const outcome = await work;
+  if (outcome !== (records.isAway ? 'held' : 'recorded')) throw new Error(`unexpectedly ${outcome}`);
+  if (!records.isAway) expected.deliver(index);
+}
+
+async function relieve(
+  { records, conditions }: RegionNode,
+  expected: Expectation,
+  relief: RegionRelief,
+): Promise<void> {
+  const isDone = await conditions.relieve('msk', relief).then(
+    () => true,
+    () => false,
+  );
+  if (isDone === records.isAway) throw new Error(`relieved ${isDone} with the store away ${records.isAway}`);
+  if (isDone) expected.history.push(relief);
+}
+
+/** A repetition is known on whatever node it comes. */
+function repeat({ records, conditions }: RegionNode, { used }: Expectation, which: number): void {
+  const id = used[which % Math.max(1, used.length)];
+  if (id === undefined || records.isAway || conditions.wasSeen('msk', id)) return;
+  throw new Error('a repetition would have been taken');
 }
 
 await test('whatever comes in whatever order, every node holds what the plain rules say', async (t) => {
@@ -153,7 +168,7 @@ await test('whatever comes in whatever order, every node holds what the plain ru
       const expected = new Expectation();
       try {
         for (const each of steps) {
-          await take(nodes, expected, each);
+          await take(nodes[each.node], expected, each);
           await settle(nodes, clock);
           for (const index of [0, 1] as const) {
             if (nodes[index].records.isAway) continue;
