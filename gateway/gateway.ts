@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
@@ -120,6 +121,7 @@ async function prepareTraffic(
     sessions,
     keys: apiKeys.service,
     credentials: apiKeys.credentials,
+    accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),

@@ -138,6 +138,8 @@ export interface ApiKeyPolicy {
    * case, with `-` for all but letters and digits.
    */
   readonly heldHeaders: ReadonlySet<string>;
+  /** How many keys that work a person may come to by making them. */
+  readonly ownKeys: number;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
   readonly upstreamHeader: string | undefined;
   /** What the key service works with. */

@@ -7,6 +7,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
@@ -36,6 +37,8 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** What people see on their account page. */
+  readonly alarms: AlarmBook;
   readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;

@@ -7,11 +7,10 @@ import { bufferedDestination } from '../observability/log-destination.ts';
 import { createLogger } from '../observability/logger.ts';
 import { MetricRegistry } from '../observability/metric-registry.ts';
 import { collectProcessMetrics } from '../observability/process-metrics.ts';
-import { observeSessions, reportUnreplicated } from '../pipeline/session-report.ts';
+import { reportUnreplicated } from '../pipeline/session-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import { shareLimits } from '../rate-limit/limit-store.ts';
 import { familyTransitions } from '../session/rotate.ts';
-import { createSessionService } from '../session/session-service.ts';
 import { openStore } from '../store/open-store.ts';
 import { TicketSecrets } from '../tls/ticket-secrets.ts';
 import { shareTickets } from '../tls/ticket-store.ts';
@@ -22,8 +21,8 @@ import { openAdmins } from './open-admins.ts';
 import { openAudit } from './open-audit.ts';
 import { openKeys } from './open-keys.ts';
 import { openRegions } from './open-regions.ts';
+import { openSessions } from './open-sessions.ts';
 import { readKeyring } from './read-keyring.ts';
-import { RelayedStore } from './relayed-store.ts';
 import type { GatewayOptions } from './running-gateway.ts';
 
 /**
@@ -60,19 +59,11 @@ export async function openFoundation(
   });
   const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
-  const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
-  const sessions = createSessionService({
-    store: relayed ?? store,
-    keyring,
-    clock,
-    settings: policy.sessions,
-    observer: observeSessions(metrics, (level, message, facts) => {
-      if (relayed?.isTelling !== true) logger[level](message, facts);
-    }),
-  });
+  const base = { policy, records, keyring, clock, metrics, logger };
+  const { sessions, alarms } = openSessions({ ...base, store, relay });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
   const regions = await openRegions({ ...facts, policy, keyring, audit });
