@@ -14,11 +14,11 @@ import { describeMistakes } from '../tls/certificate-store.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { FleetObserver } from '../upstream/fleet.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
-import { ALL_OPEN, type RegionConditions } from '../upstream/region-condition.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
 import type { Admins } from './open-admins.ts';
 import type { ApiKeys } from './open-keys.ts';
 import { collectRegions, observeFleet } from './region-report.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What came of reading the policies again. */
 export interface ReloadResult {
@@ -45,9 +45,8 @@ interface Sources {
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
   readonly limits: LimitStore | undefined;
-  /** What regions are fit for; all are open where nobody says otherwise. */
-  readonly conditions?: RegionConditions | undefined;
   readonly admins: Pick<Admins, 'configure'>;
+  readonly regions: Pick<Regions, 'configure' | 'conditions'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
@@ -74,7 +73,7 @@ export class PolicyInForce {
   lastReload = 'not reloaded yet';
   readonly #sources: Sources;
   readonly #health = new HealthWatch();
-  readonly #unlisten: (() => void) | undefined;
+  readonly #unlisten: () => void;
   #takeAnonymous: (network: string) => Promise<boolean>;
   #reloading: Promise<ReloadResult> | undefined;
 
@@ -84,7 +83,7 @@ export class PolicyInForce {
     this.upstreams = this.#map(policy, observeFleet(sources.metrics, sources.logger));
     this.#takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, sources.limits);
     this.loadedAt = new Date(sources.clock.now()).toISOString();
-    this.#unlisten = sources.conditions?.onChange(() => this.upstreams.fleet.changed());
+    this.#unlisten = sources.regions.conditions.onChange(() => this.upstreams.fleet.changed());
     this.#watch();
   }
 
@@ -125,7 +124,7 @@ export class PolicyInForce {
 
   /** Stops the health checks and closes all connections to the upstreams. */
   async close(): Promise<void> {
-    this.#unlisten?.();
+    this.#unlisten();
     this.#health.stop();
     await this.upstreams.closeExcept(undefined);
   }
@@ -164,6 +163,7 @@ export class PolicyInForce {
     followers.sessions.configure(next.policy.sessions);
     followers.apiKeys.configure(next.policy);
     this.#sources.admins.configure(next.policy);
+    this.#sources.regions.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();
@@ -188,7 +188,7 @@ export class PolicyInForce {
     const { upstreamTimeoutMs } = protection;
     return new UpstreamMap(
       { regions, routing, upstreamTimeoutMs },
-      this.#sources.conditions ?? ALL_OPEN,
+      this.#sources.regions.conditions,
       previous,
     );
   }

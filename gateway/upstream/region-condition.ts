@@ -11,6 +11,3 @@ export interface RegionConditions {
   /** @returns a function that takes the listener off. */
   onChange(listener: (region: string, condition: RegionCondition) => void): () => void;
 }
-
-/** Where nothing ever closes a region. */
-export const ALL_OPEN: RegionConditions = { of: () => 'open', onChange: () => () => undefined };
