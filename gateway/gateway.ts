@@ -122,7 +122,7 @@ async function lay(
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
   const keyring = await readKeyring(policy, data, environment);
-  const audit = openAudit({ policy, data, clock, metrics, logger });
+  const audit = openAudit({ ...options, policy, clock, metrics, logger, keyring, relay });
   closers.push(() => audit.close());
   const opened = await openStore({
     choice: policy.store,
