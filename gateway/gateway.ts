@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { createAccountPage } from './console/account-page.ts';
 import { systemClock } from './core/clock.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -15,29 +16,31 @@ import { MetricRegistry } from './observability/metric-registry.ts';
 import { collectProcessMetrics } from './observability/process-metrics.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
+import { reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import type { EndRelay } from './server/end-relay.ts';
 import {
+  certificateLoader,
   collectPrincipals,
   type Foundation,
   principalOperations,
   reportFailure,
   trustOf,
 } from './server/foundation.ts';
+import { openAdmins } from './server/open-admins.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
+import { openSessions } from './server/open-sessions.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { shareLimits } from './rate-limit/limit-store.ts';
 import { LimitTable } from './rate-limit/limit-table.ts';
 import { readKeyring } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
-import { RelayedStore } from './server/relayed-store.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
@@ -45,9 +48,8 @@ import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
 import { familyTransitions } from './session/rotate.ts';
-import { createSessionService } from './session/session-service.ts';
 import { openStore } from './store/open-store.ts';
-import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
+import { describeMistakes } from './tls/certificate-store.ts';
 import { TicketSecrets } from './tls/ticket-secrets.ts';
 import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
@@ -136,35 +138,23 @@ async function lay(
   });
   const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
-  const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
-  const sessions = createSessionService({
-    store: relayed ?? store,
-    keyring,
-    clock,
-    settings: policy.sessions,
-    observer: observeSessions(metrics, (level, message, facts) => {
-      if (relayed?.isTelling !== true) logger[level](message, facts);
-    }),
-  });
+  const base = { policy, records, keyring, clock, metrics, logger };
+  const { sessions, alarms } = openSessions({ ...base, store, relay });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
-  const load = (wanted: Policy) =>
-    loadCertificates({
-      origins: wanted.tls.certificates,
-      profile: wanted.tls.profile,
-      directory: join(data, 'tls'),
-      clock,
-    });
+  const admins = await openAdmins({ ...facts, policy, keyring, audit });
+  closers.push(() => admins.close());
   return {
     ...facts,
     keyring,
     audit,
     sessions,
     apiKeys,
-    loadCertificates: load,
+    admins,
+    loadCertificates: certificateLoader(data, clock),
     limits: shareLimits(connection, keyring),
   };
 }
@@ -192,6 +182,7 @@ async function prepareTraffic(
     sessions,
     keys: apiKeys.service,
     credentials: apiKeys.credentials,
+    accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
@@ -220,7 +211,7 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys } = foundation;
+  const { logger, sessions, apiKeys } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
@@ -228,7 +219,7 @@ async function serveAlone(
   });
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
+  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

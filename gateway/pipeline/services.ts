@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
+import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
@@ -25,6 +26,8 @@ export interface PipelineServices {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly credentials: CredentialChanges;
+  /** The page of a person's own keys and devices. */
+  readonly accountPage: AccountPage;
   readonly signer: AssertionSigner;
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import type { Environment } from '../config/environment.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
@@ -5,13 +7,15 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
-import type { CertificateLoad } from '../tls/certificate-store.ts';
+import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
 import type { ApiKeys } from './open-keys.ts';
@@ -31,6 +35,9 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** What people see on their account page. */
+  readonly alarms: AlarmBook;
+  readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
   /** Where several gateways count together; absent where this node counts alone. */
@@ -38,6 +45,13 @@ export interface Foundation {
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
+}
+
+/** How the certificates of a policy are loaded: those of its own authority live in the data directory. */
+export function certificateLoader(data: string, clock: Clock): Foundation['loadCertificates'] {
+  const directory = join(data, 'tls');
+  return ({ tls: { certificates: origins, profile } }) =>
+    loadCertificates({ origins, profile, directory, clock });
 }
 
 /** Reports on a failure of work that nobody waits for. */

@@ -10,6 +10,8 @@ import { DAY_MS, type KeyBench, openKeyBench, verdictOf } from './key-bench.ts';
 const HALF_YEAR = { months: 6 };
 /** Secrets of a key that are remembered beside the newest: holders of older ones are strangers. */
 const FORMER = 8;
+/** How long a key that is over is remembered; the next round forgets it. */
+const REMEMBERED_MS = 400 * DAY_MS;
 const PEOPLE = ['anna', 'boris'] as const;
 
 /** One secret, as the plain rules see it. The text is unknown while it waits for its owner. */
@@ -25,6 +27,8 @@ interface ModelSecret {
 interface ModelKey {
   readonly person: (typeof PEOPLE)[number];
   readonly secrets: ModelSecret[];
+  /** Nobody remembers a key that has been over for so long. */
+  isForgotten: boolean;
 }
 
 const step = fc.oneof(
@@ -59,7 +63,8 @@ class Model {
 
   /** What a text is worth. */
   verdict(key: ModelKey, secret: ModelSecret): string {
-    if (key.secrets.indexOf(secret) < key.secrets.length - 1 - FORMER) return 'key_unknown';
+    if (key.isForgotten || key.secrets.indexOf(secret) < key.secrets.length - 1 - FORMER)
+      return 'key_unknown';
     if (secret.over !== undefined && secret.over.atMs <= this.nowMs) return `key_${secret.over.state}`;
     return secret.expiresMs <= this.nowMs ? 'key_expired' : 'live';
   }
@@ -83,7 +88,13 @@ class Model {
   round(idOf: (key: ModelKey) => string): void {
     for (const key of this.keys) {
       const last = key.secrets.at(-1);
-      if (last === undefined || last.over !== undefined || last.expiresMs > this.nowMs) continue;
+      if (last === undefined) continue;
+      if (last.over !== undefined) {
+        const stoppedMs = Math.min(last.over.atMs, last.expiresMs);
+        key.isForgotten ||= stoppedMs + REMEMBERED_MS <= this.nowMs;
+        continue;
+      }
+      if (last.expiresMs > this.nowMs) continue;
       const { expiresMs } = last;
       this.succeed(key, { id: idOf(key), text: undefined }, expiresMs + this.overlapMs);
       last.expiresMs = expiresMs + this.overlapMs;
@@ -121,7 +132,11 @@ async function run(file: string, steps: readonly Step[], overlapMs: number): Pro
       if (model.keys.length > 4) return;
       const { id, key } = await one.keys.issue({ account: 'acme', subject: person });
       const expiresMs = endOfAge(model.nowMs, HALF_YEAR);
-      model.keys.push({ person, secrets: [{ id, text: key, isWaiting: false, expiresMs }] });
+      model.keys.push({
+        person,
+        secrets: [{ id, text: key, isWaiting: false, expiresMs }],
+        isForgotten: false,
+      });
     },
     wait: async ({ ms }) => {
       one.clock.advance(ms);
