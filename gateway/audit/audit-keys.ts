@@ -14,7 +14,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 
 /** What a check of a signature or code came to; `unknown` when the key that it names is not at hand. */
-export type KeyCheck = 'good' | 'bad' | 'unknown';
+type KeyCheck = 'good' | 'bad' | 'unknown';
 
 /** What a trail is checked with: the master key, or public keys that were kept elsewhere. */
 export interface TrailVerifier {
@@ -64,7 +64,7 @@ export function createAuditKeys(keyring: Keyring): AuditKeys {
     keyName: current.name,
     sign: (text) => sign(undefined, Buffer.from(text), current.private).toString('base64url'),
     mac: (body) => `${keyring.currentKid}.${macUnder(keyring.deriveCurrent('audit-record'), body)}`,
-    checkSignature: verifier.checkSignature,
+    checkSignature: (key, text, signature) => verifier.checkSignature(key, text, signature),
     checkMac: (body, mac) => {
       const dot = mac.indexOf('.');
       const key = keyring.derive(mac.slice(0, dot), 'audit-record');
@@ -75,7 +75,7 @@ export function createAuditKeys(keyring: Keyring): AuditKeys {
     },
     person: (account, subject) => personUnder(keyring.currentKid, account, subject),
     persons: (account, subject) => keyring.kids.map((kid) => personUnder(kid, account, subject)),
-    publicKeys: pairs.map(({ public: key }) => key.export({ type: 'spki', format: 'pem' }).toString()),
+    publicKeys: pairs.map(({ public: key }) => key.export({ type: 'spki', format: 'pem' })),
   };
 }
 

@@ -204,14 +204,20 @@ export class ChainCheck {
         this.#find('edited', place, 'the cut line that this start found before it is gone', record?.seq);
     } else if (told['remains'] !== left.bytes || told['remains_sha256'] !== left.sha256)
       this.#find('edited', left, 'a line without an end that no start has found there', undefined);
-    if (told['damage'] !== undefined) this.#find('missing', place, String(told['damage']), record?.seq);
-    else if (told['head'] !== undefined)
-      this.#find(
-        'missing',
-        place,
-        `this start could not check the end before it: ${HEADS[String(told['head'])] ?? ''}`,
-        record?.seq,
-      );
+    this.#checkStart(told, place, record?.seq);
+  }
+
+  /** What a start found out of order stays a finding, however well the chain goes on. */
+  #checkStart(
+    { damage, head }: AuditRecord['facts'],
+    place: { file: string; line: number },
+    seq: number | undefined,
+  ): void {
+    if (damage !== undefined) this.#find('missing', place, String(damage), seq);
+    else if (head !== undefined) {
+      const says = `this start could not check the end before it: ${HEADS[String(head)] ?? ''}`;
+      this.#find('missing', place, says, seq);
+    }
   }
 
   #checkHead({ seq, file }: TrailHead): void {

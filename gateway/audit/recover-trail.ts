@@ -6,7 +6,7 @@ import type { AuditFacts } from '../core/audit-event.ts';
 import type { AuditKeys } from './audit-keys.ts';
 import { type AuditRecord, bodyText, GENESIS, hashOf, parseLine } from './audit-record.ts';
 import { listTrail, readLines, type TrailFile } from './trail-file.ts';
-import { type HeadReading, readHead } from './trail-head.ts';
+import { type HeadReading, readHead, type TrailHead } from './trail-head.ts';
 
 /** Where a writer's chain goes on, and what the record that says so must tell. */
 export interface TrailEnd {
@@ -37,24 +37,20 @@ export async function recoverTrail(place: {
   const { directory, heads, writer, keys } = place;
   const reading = await readHead(heads, writer, keys);
   const files = (await listTrail(directory)).get(writer) ?? [];
-  if (!('head' in reading) && files.length === 0 && reading.kind === 'missing')
+  if (reading.kind === 'missing' && files.length === 0)
     return { seq: 0, hash: GENESIS, nextFile: 1, facts: { first: true } };
   const head = 'head' in reading ? reading.head : undefined;
-  const headNumber = head === undefined ? 0 : numberOf(head.file);
-  const nextFile = Math.max(headNumber, ...files.map(({ number }) => number)) + 1;
-  const begin: Reached | undefined = head;
+  const headNumber = numberOf(head?.file);
   const following = head === undefined ? files.slice(-1) : files.filter(({ number }) => number >= headNumber);
-  const isKeyGone = reading.kind === 'unknown_key';
-  const scanned = await scan(following, begin, head?.bytes ?? 0, (record) => {
+  const scanned = await scan(following, head, (record) => {
     const check = keys.checkMac(bodyText(record), record.mac);
-    return check === 'good' || (isKeyGone && check === 'unknown');
+    // Whoever changed the master key without keeping the old one goes on from a head that nobody can check.
+    return check === 'good' || (reading.kind === 'unknown_key' && check === 'unknown');
   });
-  const { seq, hash } = scanned.reached ?? { seq: 0, hash: GENESIS };
-  const isCut = head !== undefined && !(await holds(following[0], head.file, head.bytes));
+  const isCut = head !== undefined && !(await holds(following[0], head));
   return {
-    seq,
-    hash,
-    nextFile,
+    ...(scanned.reached ?? { seq: 0, hash: GENESIS }),
+    nextFile: Math.max(headNumber, ...files.map(({ number }) => number)) + 1,
     facts: {
       head: reading.kind === 'good' ? undefined : reading.kind,
       damage: damageOf(reading, isCut, scanned.isDamaged),
@@ -69,29 +65,27 @@ function damageOf(reading: HeadReading, isCut: boolean, isDamaged: boolean): str
   return reading.kind === 'damaged' ? 'the signed head cannot be read' : undefined;
 }
 
-function numberOf(file: string): number {
-  return Number(file.split('.').at(-2) ?? 0);
+function numberOf(file: string | undefined): number {
+  return Number(file?.split('.').at(-2) ?? 0);
 }
 
-async function holds(file: TrailFile | undefined, name: string, bytes: number): Promise<boolean> {
-  if (file?.name !== name) return false;
-  return (await stat(file.path)).size >= bytes;
+async function holds(file: TrailFile | undefined, head: TrailHead): Promise<boolean> {
+  return file?.name === head.file && (await stat(file.path)).size >= head.bytes;
 }
 
 /** Follows the chain through files, from a record that is known or from whatever the first line says. */
 async function scan(
   files: readonly TrailFile[],
-  begin: Reached | undefined,
-  firstByte: number,
+  head: TrailHead | undefined,
   isOwn: (record: AuditRecord) => boolean,
 ) {
-  let reached = begin;
+  let reached: Reached | undefined = head === undefined ? undefined : { seq: head.seq, hash: head.hash };
   let remains: AuditFacts = {};
   let isDamaged = false;
   for (const [index, file] of files.entries()) {
     remains = {};
     const { size } = await stat(file.path);
-    const from = index === 0 ? Math.min(firstByte, size) : 0;
+    const from = index === 0 ? Math.min(head?.bytes ?? 0, size) : 0;
     for await (const line of readLines(file.path, from)) {
       const next = line.isWhole ? follows(line.text, reached, isOwn) : undefined;
       if (next !== undefined) {

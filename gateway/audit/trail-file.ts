@@ -42,7 +42,7 @@ export async function listTrail(directory: string): Promise<Map<string, TrailFil
     throw error;
   });
   const files = new Map<string, TrailFile[]>();
-  for (const name of names.toSorted()) {
+  for (const name of names.toSorted((one, other) => (one < other ? -1 : 1))) {
     const [, writer = '', number = ''] = NAME.exec(name) ?? [];
     if (writer === '') continue;
     const list = files.get(writer) ?? [];
