@@ -4,7 +4,7 @@ import type { RegionCauses } from '../upstream/region-state.ts';
 import type { Regions } from './open-regions.ts';
 
 /** One node of the CRM, as the status tells it. */
-export interface NodeStatus {
+interface NodeStatus {
   readonly region: string;
   readonly url: string;
   readonly healthy: boolean;
