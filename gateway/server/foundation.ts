@@ -17,7 +17,7 @@ import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
-import { keyOperations } from './control-keys.ts';
+import { keyOperations } from './key-operations.ts';
 import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
 import type { Regions } from './open-regions.ts';
@@ -72,10 +72,19 @@ export function principalOperations({
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: (filter) => sessions.list(filter),
-    revokeSession: (id) => sessions.endById(id, 'revoked'),
-    revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
+    revokeSession: async (id) => {
+      const isRevoked = await sessions.endById(id, 'revoked');
+      audit.note({ event: 'operator.sessions_revoked', facts: { session: id, sessions: isRevoked ? 1 : 0 } });
+      return isRevoked;
+    },
+    revokePerson: async (account, subject) => {
+      const count = await sessions.endPerson(account, subject, 'revoked');
+      const facts = { account, sessions: count };
+      audit.note({ event: 'operator.sessions_revoked', facts, person: { account, subject } });
+      return count;
+    },
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
-    ...keyOperations(apiKeys),
+    ...keyOperations(apiKeys, audit),
     ...regionOperations({ regions, audit }),
   };
 }
