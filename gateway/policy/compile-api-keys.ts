@@ -1,7 +1,11 @@
+import { compileAnswerRule } from './compile-answer-rule.ts';
+import { compileRequestRule } from './compile-request-rule.ts';
 import type { KeyAge } from './measure-schema.ts';
 import type { PolicySettings } from './policy-schema.ts';
-import type { ApiKeyPolicy } from './policy.ts';
+import type { ApiKeyPolicy, ObserveRule } from './policy.ts';
 import { apiKeysSchema } from './principal-schema.ts';
+
+type ObserveSettings = NonNullable<NonNullable<PolicySettings['api_keys']>['upstream']>['observe'];
 
 /**
  * Compiles the `api_keys` section. Without one, and without a route that takes keys, no place of a request is taken
@@ -19,11 +23,13 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
   }
   const bearer = places.some((place) => place.in === 'bearer');
   const basic = places.some((place) => place.in === 'basic');
-  const upstreamHeader = given?.upstream?.header;
+  const upstream = given?.upstream;
+  const upstreamHeader = upstream?.header;
   return {
     places: { headers, queryNames, bearer, basic },
     heldHeaders: heldHeaders(headers, bearer || basic, upstreamHeader),
     upstreamHeader,
+    observe: compileObserve(upstream?.observe ?? []),
     ownKeys: given?.own_keys ?? 0,
     settings: {
       prefix: keys.prefix,
@@ -39,6 +45,17 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
     },
     webhook: keys.webhook,
   };
+}
+
+function compileObserve(rules: ObserveSettings): readonly ObserveRule[] {
+  return rules.map(({ match, subject, success, credential, client_gets: clientGets, keys }) => ({
+    matches: compileRequestRule(match, 'restricts'),
+    subject,
+    success: compileAnswerRule(success),
+    credential,
+    clientGets,
+    keys,
+  }));
 }
 
 /** CGI-like upstreams read `X_Crm_Key` as `X-Crm-Key`, so names are kept as such a reader spells them. */

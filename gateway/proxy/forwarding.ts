@@ -12,6 +12,9 @@ import { neverConnected, upstreamFailure } from './upstream-failure.ts';
 /** How much of an answer may be read before its head is decided on. */
 const PREFIX_BYTES = 64 * 1024;
 
+/** Headers of an answer that the gateway reads; whoever sends one twice means a list, or else its first value. */
+const READ_AS_ONE = ['connection', 'cache-control', 'content-type'];
+
 /** The request as it goes to the upstream. */
 export interface ForwardRequest {
   readonly method: string;
@@ -144,6 +147,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       return;
     }
     this.headMs = performance.now();
+    for (const name of READ_AS_ONE) joinRepeated(headers, name);
     this.#status = status;
     this.#headers = headers;
     if (this.#sink.needsPrefix(status, headers)) this.#state = 'prefix';
@@ -281,6 +285,13 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   #flush(): void {
     if (this.#state === 'open' && this.#exchange.sentBytes === 0) this.#exchange.flush();
   }
+}
+
+/** Types say that these come once, but applications send them twice (PHP behind its own web server, for one). */
+function joinRepeated(headers: IncomingHttpHeaders, name: string): void {
+  const value: string | readonly string[] | undefined = headers[name];
+  if (value === undefined || typeof value === 'string') return;
+  headers[name] = name === 'content-type' ? value[0] : value.join(', ');
 }
 
 function isIdempotent(method: string): boolean {
