@@ -140,6 +140,16 @@ function regionMetrics(registry: MetricRegistry) {
       help: 'Whether a node passes its health checks.',
       labels: ['region', 'node'],
     }),
+    regionCondition: registry.gauge({
+      name: 'zasov_region_condition',
+      help: 'The condition of a region: 1 for the one in force (open, avoided, draining, sealed).',
+      labels: ['region', 'condition'],
+    }),
+    facilitySignals: registry.counter({
+      name: 'zasov_facility_signals_total',
+      help: 'Signals of data centres, by region, type and what became of them.',
+      labels: ['region', 'type', 'result'],
+    }),
     failovers: registry
       .counter({ name: 'zasov_failovers_total', help: 'Requests that another node took over.' })
       .child({}),

@@ -32,7 +32,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility }) => ({
       id,
       nodes,
       role,
@@ -43,6 +43,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         unhealthyAfter: health.unhealthy_after,
         healthyAfter: health.healthy_after,
       },
+      facility,
     })),
     routing: compileRouting(settings),
     routes: settings.routes.map((route): Route => {

@@ -43,6 +43,8 @@ interface RegionPolicy {
   readonly nodes: readonly string[];
   readonly role: 'primary' | 'replica' | 'auto';
   readonly health: HealthPolicy;
+  /** Where the key is that signs the signals of its data centre. */
+  readonly facility?: { readonly secret: SecretReference } | undefined;
 }
 
 /** Which region answers for which account. */

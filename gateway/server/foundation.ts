@@ -18,7 +18,9 @@ import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
+import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
 export interface Foundation {
@@ -40,6 +42,8 @@ export interface Foundation {
   readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
+  /** Conditions of regions, and the door for signals. */
+  readonly regions: Regions;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
@@ -59,10 +63,12 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
   return (error) => logger.error(message, { error });
 }
 
-/** What the control socket can do to sessions and API keys. */
+/** What the control socket can do to sessions, API keys and regions. */
 export function principalOperations({
   sessions,
   apiKeys,
+  regions,
+  audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: (filter) => sessions.list(filter),
@@ -70,11 +76,13 @@ export function principalOperations({
     revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys),
+    ...regionOperations({ regions, audit }),
   };
 }
 
-/** Sets the gauges of sessions and keys before each scrape; they are the node's, so one process of it does. */
-export function collectPrincipals({ registry, metrics, sessions, apiKeys }: Foundation): void {
+/** Sets the gauges of sessions, keys and regions before each scrape; they are the node's, so one process of it does. */
+export function collectPrincipals({ registry, metrics, sessions, apiKeys, regions }: Foundation): void {
+  registry.onCollect(() => regions.collect());
   registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
   registry.onCollect(async () => collectKeys(metrics, await apiKeys.service.census()));
 }

@@ -16,6 +16,7 @@ import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
 import type { Admins } from './open-admins.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What came of reading the policies again. */
 export interface ReloadResult {
@@ -43,6 +44,7 @@ interface Sources {
   readonly metrics: GatewayMetrics;
   readonly limits: LimitStore | undefined;
   readonly admins: Pick<Admins, 'configure'>;
+  readonly regions: Pick<Regions, 'configure'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
@@ -170,6 +172,7 @@ export class PolicyInForce {
     followers.sessions.configure(next.policy.sessions);
     followers.apiKeys.configure(next.policy);
     this.#sources.admins.configure(next.policy);
+    this.#sources.regions.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();
