@@ -12,7 +12,7 @@ import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 
 /** Keys that took the place of a credential are told apart by this label. */
-export const HANDED_OUT = 'sign-in';
+const HANDED_OUT = 'sign-in';
 
 /** The answer's credential, and the answer with another text in its place. */
 interface Found {

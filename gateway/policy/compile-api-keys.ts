@@ -5,7 +5,7 @@ import type { PolicySettings } from './policy-schema.ts';
 import type { ApiKeyPolicy, ObserveRule } from './policy.ts';
 import { apiKeysSchema } from './principal-schema.ts';
 
-type ObserveSettings = NonNullable<NonNullable<PolicySettings['api_keys']>['upstream']>['observe'];
+type UpstreamSettings = NonNullable<PolicySettings['api_keys']>['upstream'];
 
 /**
  * Compiles the `api_keys` section. Without one, and without a route that takes keys, no place of a request is taken
@@ -23,14 +23,13 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
   }
   const bearer = places.some((place) => place.in === 'bearer');
   const basic = places.some((place) => place.in === 'basic');
-  const upstream = given?.upstream;
-  const upstreamHeader = upstream?.header;
+  const upstreamHeader = keys.upstream?.header;
   return {
     places: { headers, queryNames, bearer, basic },
     heldHeaders: heldHeaders(headers, bearer || basic, upstreamHeader),
     upstreamHeader,
-    observe: compileObserve(upstream?.observe ?? []),
-    ownKeys: given?.own_keys ?? 0,
+    observe: compileObserve(keys.upstream),
+    ownKeys: keys.own_keys,
     settings: {
       prefix: keys.prefix,
       maxAge: keys.max_age satisfies KeyAge,
@@ -47,7 +46,8 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
   };
 }
 
-function compileObserve(rules: ObserveSettings): readonly ObserveRule[] {
+function compileObserve(upstream: UpstreamSettings): readonly ObserveRule[] {
+  const rules = upstream?.observe ?? [];
   return rules.map(({ match, subject, success, credential, client_gets: clientGets, keys }) => ({
     matches: compileRequestRule(match, 'restricts'),
     subject,
