@@ -17,6 +17,7 @@ import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
+import { approvalsView, revokeCertificates } from './admin-api.ts';
 import type { ApiKeys } from './open-keys.ts';
 
 /** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
@@ -60,6 +61,7 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
 export function principalOperations({
   sessions,
   apiKeys,
+  admins,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: (filter) => sessions.list(filter),
@@ -67,6 +69,8 @@ export function principalOperations({
     revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys),
+    listAdmins: () => approvalsView(admins),
+    revokeCertificates: (body) => revokeCertificates(admins, 'control socket', body),
   };
 }
 
