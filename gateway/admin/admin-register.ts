@@ -136,8 +136,8 @@ export class AdminRegister implements AdminList {
     const { list, fault } = this.#standing;
     if (fault !== undefined) return;
     if (list === undefined && wanted !== undefined) await this.#enrol(wanted);
-    if (this.#standing.list !== undefined) await this.#shareAuthority();
     this.#sayDifference();
+    if (this.#standing.list !== undefined) await this.#shareAuthority();
   }
 
   /** Reads the records again; errors are told to the log and leave things as they are. */

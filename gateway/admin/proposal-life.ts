@@ -1,15 +1,7 @@
 import type { ProposalPayload, ProposalSignature } from './proposal.ts';
 
 /** `open` waits for the other one; `approved` and `executing` are on their way; all others are for good. */
-export type ProposalState =
-  | 'open'
-  | 'approved'
-  | 'executing'
-  | 'done'
-  | 'failed'
-  | 'rejected'
-  | 'expired'
-  | 'void';
+type ProposalState = 'open' | 'approved' | 'executing' | 'done' | 'failed' | 'rejected' | 'expired' | 'void';
 
 /** Somebody's signature under a proposal. */
 interface Signed extends ProposalSignature {

@@ -116,7 +116,7 @@ export async function approvalsView(admins: Admins) {
 }
 
 /** The administrators in force, as `zasov admins list` shows them. */
-export function adminsView({ list, approvals }: Admins) {
+function adminsView({ list, approvals }: Admins) {
   const shown = ({ name, fingerprint }: Administrator) => ({ name, certificate: `sha256:${fingerprint}` });
   return {
     administrators: list.administrators.map(shown),

@@ -21,7 +21,7 @@ export const carl = makeAdministrator('Carl');
 export const people = { anna, boris, carl } as const;
 
 /** What a node does when an action is approved. */
-export type NodeMood = 'works' | 'dies' | 'fails';
+type NodeMood = 'works' | 'dies' | 'fails';
 
 /** One node: a desk and a register over the shared store. */
 export interface DeskNode {
