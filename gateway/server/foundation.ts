@@ -19,6 +19,7 @@ import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './key-operations.ts';
+import { approvalsView, revokeCertificates } from './admin-api.ts';
 import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
 import type { Regions } from './open-regions.ts';
@@ -68,6 +69,7 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
 export function principalOperations({
   sessions,
   apiKeys,
+  admins,
   regions,
   audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
@@ -86,6 +88,8 @@ export function principalOperations({
     },
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys, audit),
+    listAdmins: () => approvalsView(admins),
+    revokeCertificates: (body) => revokeCertificates(admins, 'control socket', body),
     ...regionOperations({ regions, audit }),
   };
 }
