@@ -3,8 +3,12 @@
  * `replicated-node.ts`): what they acknowledge survives the operator's promotion. Then the gateway must lose, double
  * and hide nothing, and refuse only while it cannot know better.
  */
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import tap, { test } from 'tap';
+import { startDelayProxy } from '../support/delay-proxy.ts';
 import { startGateway } from '../support/start-gateway.ts';
 import { MixedLoad } from './mixed-load.ts';
 import { type LogEntry, ReplicatedCluster } from './replicated-cluster.ts';
@@ -20,12 +24,14 @@ const SLACK_MS = 1500;
 const PEOPLE = 24;
 
 const cluster = await ReplicatedCluster.start();
+/** The gateway's way to each node, which can be made to lead nowhere without anybody being told. */
+const ways = await Promise.all(cluster.nodes.map(({ port }) => startDelayProxy(port)));
 const health = `{ every: ${EVERY_MS}ms, timeout: ${TIMEOUT_MS}ms, unhealthy_after: ${UNHEALTHY_AFTER}, healthy_after: 2 }`;
 const gateway = await startGateway(`
 accounts: { single: main }
 tls: { certificates: [{ hosts: [localhost], self_signed: true }] }
 regions:
-${cluster.nodes.map(({ region, url }) => `  - { id: ${region}, nodes: ["${url}"], health: ${health} }`).join('\n')}
+${cluster.nodes.map(({ region }, index) => `  - { id: ${region}, nodes: ["http://127.0.0.1:${ways[index]?.port}"], health: ${health} }`).join('\n')}
 routing: { home: { default: nsk }, failover: [nsk, spb, msk], max_lag: 2s, write_wait: 5s }
 routes:
   - { name: login, match: { path: /login }, access: public }
@@ -35,6 +41,7 @@ sessions: {}
 `);
 tap.teardown(async () => {
   await gateway.program.stop();
+  await Promise.all(ways.map((way) => way.close()));
   await cluster.stop();
 });
 const load = new MixedLoad({ host: 'localhost', port: gateway.port, ca: gateway.ca }, 50);
@@ -56,10 +63,13 @@ async function untilWritten(): Promise<void> {
     if (performance.now() > end) throw new Error('nothing is written any more');
 }
 
-function roleOf(region: string): { role: string; healthy: boolean } {
-  const status = JSON.parse(gateway.command('status', '--json').stdout) as {
-    nodes: { region: string; role: string; healthy: boolean }[];
-  };
+/** Asked without a pause in this process, through which the gateway reaches the nodes. */
+async function roleOf(region: string): Promise<{ role: string; healthy: boolean }> {
+  const call = request({ socketPath: join(gateway.data, 'control.sock'), path: '/v1/status' }).end();
+  const [answer] = (await once(call, 'response')) as [IncomingMessage];
+  let body = '';
+  for await (const chunk of answer.setEncoding('utf8')) body += chunk as string;
+  const status = JSON.parse(body) as { nodes: { region: string; role: string; healthy: boolean }[] };
   return status.nodes.find((node) => node.region === region) ?? { role: 'none', healthy: false };
 }
 
@@ -76,7 +86,7 @@ await test('the primary is killed, another is promoted, and the dead one comes b
   await during('killed', 400, () => victim.kill());
   await during('promoted', 500, () => cluster.promote(cluster.standby, cluster.third));
   await untilWritten();
-  t.match(roleOf(cluster.primary.region), { role: 'primary', healthy: true });
+  t.match(await roleOf(cluster.primary.region), { role: 'primary', healthy: true });
   await victim.start();
   await untilWritten();
   t.equal((await victim.control('state')).epoch >= 0, true);
@@ -90,8 +100,8 @@ await test('the primary is frozen, replaced, and thaws: it is fenced', async (t)
   await untilWritten();
   await during('thawed', 500, () => victim.signal('SIGCONT'));
   await untilWritten();
-  t.match(roleOf(heir.region), { role: 'primary' });
-  t.not(roleOf(victim.region).role, 'primary');
+  t.match(await roleOf(heir.region), { role: 'primary' });
+  t.not((await roleOf(victim.region)).role, 'primary');
 });
 
 await test('the primary moves while it lives', async (t) => {
@@ -100,6 +110,17 @@ await test('the primary moves while it lives', async (t) => {
     await untilWritten();
   }
   t.pass('changes go on after every move');
+});
+
+await test('the way to the primary leads nowhere, it is replaced, and the way heals', async (t) => {
+  const lost = cluster.primary;
+  const way = ways[cluster.nodes.indexOf(lost)];
+  await during('half-open', DETECTION_MS, () => way?.hold('all'));
+  await during('promoted', 500, () => cluster.promote(cluster.standby, cluster.third));
+  await untilWritten();
+  await during('healed', 1000, () => way?.release());
+  await untilWritten();
+  t.not((await roleOf(lost.region)).role, 'primary', 'what was held up on the way changes nothing there');
 });
 
 await test('connections are reset in the middle of bodies and answers; then all is well again', async (t) => {
@@ -111,7 +132,7 @@ await test('connections are reset in the middle of bodies and answers; then all 
     });
     await untilWritten();
   }
-  t.match(roleOf(cluster.primary.region), { role: 'primary' }, 'the last primary is never put aside');
+  t.match(await roleOf(cluster.primary.region), { role: 'primary' }, 'the last primary is never put aside');
 });
 
 await test('a copy that is slow is left for others, and comes back', async (t) => {

@@ -31,6 +31,8 @@ let role: 'primary' | 'replica' = 'replica';
 let epoch = 0;
 let followers: readonly Follower[] = [];
 let freshMs = 0;
+/** Whether the log is the one of the primary of this epoch. */
+let isAsOfEpoch = false;
 let fault = '';
 /** One change at a time, so that positions mean something. */
 let turn: Promise<unknown> = Promise.resolve();
@@ -87,14 +89,20 @@ function replicate({ epoch: theirs, from, entries, sentMs }: Record<string, unkn
   if (Number(theirs) > epoch || role === 'primary') {
     if (role === 'primary' && Number(theirs) === epoch)
       return { ok: false, have: log.length, epoch: epoch + 1 };
-    // What an earlier primary wrote and nobody acknowledged is not in the new one's log: begin again from its start.
+    // What an earlier primary wrote and nobody acknowledged is not in the new one's log, so all of it is wanted. Until
+    // it is here the copy stays as it was: a copy that goes back shows people less than it showed them before.
     role = 'replica';
     epoch = Number(theirs);
-    log = [];
-    values.clear();
     freshMs = 0;
+    isAsOfEpoch = false;
   }
   const start = Number(from);
+  if (!isAsOfEpoch) {
+    if (start > 0) return { ok: false, have: 0, epoch };
+    log = [];
+    values.clear();
+    isAsOfEpoch = true;
+  }
   if (start > log.length) return { ok: false, have: log.length, epoch };
   apply((entries as Entry[]).slice(log.length - start));
   freshMs = Math.max(freshMs, Number(sentMs));
@@ -105,6 +113,7 @@ function control(action: string | undefined, document: Record<string, unknown>):
   if (action === 'promote') {
     epoch = Number(document['epoch']);
     role = 'primary';
+    isAsOfEpoch = true;
     followers = document['followers'] as Follower[];
   } else if (action === 'fault') fault = String(document['fault']);
   return { log, epoch, role };
@@ -112,6 +121,8 @@ function control(action: string | undefined, document: Record<string, unknown>):
 
 function health(): object {
   const lagMs = role === 'primary' ? 0 : Math.min(Date.now() - freshMs, 1e9);
+  // A position belongs to the log of its epoch.
+  if (!isAsOfEpoch) return { status: 'ok', role, epoch: 0, lag_ms: lagMs };
   return { status: 'ok', role, epoch, position: String(log.length), lag_ms: lagMs };
 }
 
