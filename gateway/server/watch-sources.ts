@@ -12,11 +12,17 @@ export function watchSources(
   inForce: () => { readonly policy: Policy },
   changed: () => void,
 ): () => void {
-  const stops = [
-    watchPolicy(policies, changed),
-    watchCertificates(() => inForce().policy.tls.certificates, changed),
-  ];
+  const stops = [watchPolicy(policies, changed), watchCertificates(() => filesOf(inForce().policy), changed)];
   return () => {
     for (const stop of stops) stop();
   };
+}
+
+/** Certificate and key files of the listeners, and of connections to nodes. */
+function filesOf({ tls, regions }: Policy): string[] {
+  const served = tls.certificates.flatMap((each) =>
+    each.kind === 'files' ? [each.certFile, each.keyFile] : [],
+  );
+  const shown = regions.flatMap((each) => [each.tls?.caFile, each.tls?.certFile, each.tls?.keyFile]);
+  return [...served, ...shown.filter((file) => file !== undefined)];
 }

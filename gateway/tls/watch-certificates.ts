@@ -1,7 +1,5 @@
 import { statSync } from 'node:fs';
 
-import type { CertificateOrigin } from './certificate-store.ts';
-
 /** How many files are looked at in one go: 20,000 of them must hold up no request. */
 const FILES_A_LOOK = 200;
 const POLL_MS = 5000;
@@ -11,21 +9,21 @@ const POLL_MS = 5000;
  * of very many, at 200 each time. A renewal that is caught half-way is refused by the check of key and certificate, and
  * the next look brings the other half. The timer does not keep the process alive.
  *
- * @param origins the certificates in force. @param changed must not throw. @returns a function that stops watching.
+ * @param files those in force. @param changed must not throw. @returns a function that stops watching.
  */
 export function watchCertificates(
-  origins: () => readonly CertificateOrigin[],
+  files: () => readonly string[],
   changed: () => void,
   pollMs = POLL_MS,
 ): () => void {
   const seen = new Map<string, string>();
   let next = 0;
   const look = (): void => {
-    const files = origins().flatMap((each) => (each.kind === 'files' ? [each.certFile, each.keyFile] : []));
+    const all = files();
     let isChanged = false;
-    for (let count = Math.min(FILES_A_LOOK, files.length); count > 0; count -= 1) {
-      next = (next + 1) % files.length;
-      const file = files[next] ?? '';
+    for (let count = Math.min(FILES_A_LOOK, all.length); count > 0; count -= 1) {
+      next = (next + 1) % all.length;
+      const file = all[next] ?? '';
       const identity = identityOf(file);
       isChanged ||= (seen.get(file) ?? identity) !== identity;
       seen.set(file, identity);

@@ -74,8 +74,13 @@ async function scan(profile: string): Promise<Finding[]> {
     await run(
       'testssl',
       [
-        ...['--ip', '127.0.0.1', '--warnings', 'off', '--color', '0', '--quiet', ...CHECKS],
-        ...['--jsonfile', report, `localhost:${port}`],
+        '--ip=127.0.0.1',
+        '--warnings=off',
+        '--color=0',
+        '--quiet',
+        ...CHECKS,
+        `--jsonfile=${report}`,
+        `localhost:${port}`,
       ],
       // Its exit code counts findings of any severity; what counts here is read from the report.
       { env: { ...process.env, ADDITIONAL_CA_FILES: join(folder, 'root.pem') }, timeout: 200_000 },
