@@ -1,7 +1,8 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { keyHeaders } from './answer-headers.ts';
 import { ROTATE_PATH } from './authenticate.ts';
-import type { OwnAnswer } from './fail.ts';
+import type { RequestBody } from '../proxy/request-body.ts';
+import type { OwnAnswer } from './own-answer.ts';
 import { renewKey } from './renew-key.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -16,7 +17,11 @@ import type { PipelineServices } from './services.ts';
 export function ownEndpoint(
   context: RequestContext,
   services: PipelineServices,
+  openBody: () => RequestBody | undefined,
 ): OwnAnswer | Promise<OwnAnswer> {
+  const { administrator } = context;
+  const forAdmin = administrator && services.administration.answer(context, administrator, openBody());
+  if (forAdmin !== undefined) return forAdmin;
   if (context.path === '/.zasov/session') return answer(context, sessionProbe(context), 'no-store');
   if (context.path === '/.zasov/jwks.json')
     return answer(context, { keys: services.publicKeys }, 'public, max-age=300');

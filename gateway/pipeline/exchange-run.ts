@@ -6,22 +6,27 @@ import { type AnswerSink, Forwarding } from '../proxy/forwarding.ts';
 import { RequestBody } from '../proxy/request-body.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
 import { chooseNodes, nodeRefused } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
-import { failureAnswer, type OwnAnswer } from './fail.ts';
+import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OwnAnswer } from './own-answer.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
 const LONG_ANSWER_BYTES = 1024 * 1024;
+
+/** The largest body that a path of the gateway's own takes. */
+const OWN_BODY_BYTES = 64 * 1024;
 
 /** A stream that ends only when it is told to. */
 export interface OpenStream {
@@ -61,6 +66,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const context = this.#context;
     try {
       guard(context);
+      const refused = refuseVisitor(context, this.#services);
+      if (refused !== undefined) {
+        refused.catch((error: unknown) => this.fail(error));
+        return;
+      }
       enter(context);
       limitClient(context, this.#services.limits);
       const pending = authenticate(context, this.#services);
@@ -74,13 +84,22 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services);
+      const own = ownEndpoint(context, this.#services, () => this.#openBody());
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
     }
     authorize(context);
     limitPrincipal(context, this.#services.limits);
+    const { administrator } = context;
+    const recorded =
+      administrator && this.#services.administration.record(context, administrator);
+    if (recorded === undefined) this.#authorized();
+    else recorded.then(() => this.#authorized()).catch((error: unknown) => this.fail(error));
+  }
+
+  #authorized(): void {
+    const context = this.#context;
     const body = this.#openBody();
     if (!mayRecognise(context.snapshot.policy.sessions, context)) {
       this.#forward(body);
@@ -103,7 +122,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #openBody(): RequestBody | undefined {
     if (!this.#exchange.hasBody) return undefined;
     const { route, head, snapshot } = this.#context;
-    const limitBytes = route?.bodyLimitBytes ?? 0;
+    const limitBytes = route?.bodyLimitBytes ?? OWN_BODY_BYTES;
     if (head.contentLength !== undefined && Number(head.contentLength) > limitBytes) {
       throw new GatewayError('body_too_large', `a body of ${head.contentLength} bytes is announced`);
     }

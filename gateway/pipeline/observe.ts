@@ -6,6 +6,7 @@ import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { observeAdministrator } from './observe-administrator.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -17,10 +18,11 @@ export function isUneventful(
   recognition: Recognition | undefined,
   headers: IncomingHttpHeaders,
 ): boolean {
-  const { verdict, session, key } = context;
+  const { verdict, session, key, administrator } = context;
   if (key?.stopped === true) return false;
   const isQuiet =
-    verdict.kind === 'none' || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
+    // An administrator without a session is given one.
+    (verdict.kind === 'none' && administrator === undefined) || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
     isQuiet &&
     recognition === undefined &&
@@ -46,6 +48,9 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
+  const { administrator } = context;
+  if (administrator !== undefined)
+    return observeAdministrator(context, services, administrator, outcome, answer);
   return context.key === undefined
     ? observeSession(context, services, outcome, answer)
     : observeKey(context, services, context.key, outcome.changed);

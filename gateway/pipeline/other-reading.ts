@@ -1,6 +1,7 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { findRoute } from '../policy/find-route.ts';
 import type { RouteAccess } from '../policy/policy.ts';
+import { isHidden } from './hidden-route.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** What makes a path readable in another way; nearly no path has any of it. */
@@ -13,7 +14,8 @@ const CLOSED: ReadonlySet<RouteAccess> = new Set(['deny', 'admin', 'api_key']);
 /**
  * Refuses a path that some upstreams read as another one which is closed: Java servers cut `;parameters` off, Windows
  * ignores letter case and dots or spaces at the end of a name. `/Admin` and `/admin;x` must not go where `/admin`
- * may not (OWASP, broken access control by path confusion).
+ * may not (OWASP, broken access control by path confusion). What is for administrators does not exist elsewhere, in
+ * whatever reading.
  *
  * @throws GatewayError `bad_path`.
  */
@@ -25,7 +27,8 @@ export function refuseOtherReading(context: RequestContext): void {
   const header = (name: string) => context.header(name);
   const { routes } = context.snapshot.policy;
   const other = findRoute(routes, { method, host, path: plain, query, header, clientAddress });
-  if (other !== undefined && other !== route && CLOSED.has(other.access)) {
+  if (other === undefined || other === route || !CLOSED.has(other.access)) return;
+  if (isHidden(context, other)) context.hidden = other;
+  else
     throw new GatewayError('bad_path', `another reading of the path leads to route "${other.name}"`);
-  }
 }

@@ -1,3 +1,4 @@
+import type { Administrator } from '../admin/admin.ts';
 import type { LiveKey } from '../api-key/api-key.ts';
 import type { GatewayError } from '../core/gateway-error.ts';
 import type { MatchableRequest } from '../policy/recognition.ts';
@@ -7,6 +8,7 @@ import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
 import type { CountedLimit } from '../rate-limit/request-limit.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
+import type { AdminVisitor } from './admin-services.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** No cookie, no session. */
@@ -23,6 +25,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   /** `performance.now()` at arrival, for durations. */
   readonly startMs: number;
   readonly clientAddress: string;
+  /** Who stands at the admin listener; `undefined` on every other one. */
+  readonly visitor: AdminVisitor | undefined;
   // Guard.
   host = '';
   path = '';
@@ -32,6 +36,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   // Account and route.
   account = '';
   route: Route | undefined;
+  /** The route for administrators that the path leads to on a listener where it does not exist; `route` is none then. */
+  hidden: Route | undefined;
   /** The API key's text, as the client sent it; a secret. */
   presentedKey: string | undefined;
   /** Whether a key stood in the query, so that no page may tell others its own address. */
@@ -63,6 +69,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
     head: RequestHead,
     traceAndSpan: string,
     clientAddress: string,
+    visitor?: AdminVisitor,
   ) {
     this.snapshot = snapshot;
     this.message = message;
@@ -72,10 +79,21 @@ export class RequestContext implements MatchableRequest, ClientContext {
     this.spanId = traceAndSpan.slice(32);
     this.startMs = performance.now();
     this.clientAddress = clientAddress;
+    this.visitor = visitor;
   }
 
   get method(): string {
     return this.message.method;
+  }
+
+  /** The administrator who asks, on the admin listener. */
+  get administrator(): Administrator | undefined {
+    return typeof this.visitor === 'object' ? this.visitor : undefined;
+  }
+
+  /** What an administrator's session is bound to. */
+  get certificate(): string | undefined {
+    return this.administrator?.fingerprint;
   }
 
   get userAgent(): string {
@@ -97,7 +115,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
 
   /** The person that the request runs as, once authenticated on a route that wants one. */
   get subject(): string | undefined {
-    return this.session?.subject ?? this.key?.subject;
+    return this.session?.subject ?? this.key?.subject ?? this.administrator?.name;
   }
 
   header(name: string): string | undefined {

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
+import type { AdminServices } from './admin-services.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
@@ -29,6 +30,8 @@ export interface PipelineServices {
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];
   readonly report: PipelineReport;
+  /** What serves administrators. */
+  readonly administration: AdminServices;
   /** Counts requests. */
   readonly limits: LimitTable;
   /** Counts one more anonymous session of a client. @returns whether there is room for it. */

@@ -5,10 +5,12 @@ import { GatewayError } from '../core/gateway-error.ts';
 import { WebSocketClient } from '../proxy/websocket-client.ts';
 import { neverConnected, upstreamFailure } from '../proxy/upstream-failure.ts';
 import type { WebSocketForwarder } from '../proxy/websocket-forwarder.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { keyHeaders, setCookieName } from './answer-headers.ts';
-import { authorize, isOwnOrigin } from './authorize.ts';
+import { authorize } from './authorize.ts';
 import { chooseNodes, nodeRefused } from './choose-nodes.ts';
+import { isOwnOrigin } from './cross-site.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
@@ -59,6 +61,7 @@ export class UpgradeRun {
     try {
       guard(this.#context);
       this.#guardHandshake();
+      await refuseVisitor(this.#context, this.#services);
       enter(this.#context);
       limitClient(this.#context, this.#services.limits);
       await authenticate(this.#context, this.#services);

@@ -80,8 +80,17 @@ export async function liveCookies(
   }
   if (cookies.length > 0 && isCurrent)
     await services.sessions.storeCookies(session, context.jarVersion, cookies);
+  return renewedCookie(context, services, answer);
+}
+
+/** A successor of the session's id, when one is due and the answer may carry it. */
+export async function renewedCookie(
+  context: RequestContext,
+  services: PipelineServices,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
   const { verdict } = context;
-  if (verdict.kind !== 'live' || !verdict.due || !mayCarryCookie(context, answer)) return UNCHANGED;
+  if (verdict.kind !== 'live' || !verdict.due || !isForPage(context, answer)) return UNCHANGED;
   return { setCookie: await rotated(services, verdict) };
 }
 
@@ -117,9 +126,10 @@ function isSharedCacheable(headers: IncomingHttpHeaders): boolean {
   return control !== undefined && /\b(?:public|s-maxage|immutable)\b/i.test(control);
 }
 
-function mayCarryCookie(context: RequestContext, answer: ObservedAnswer): boolean {
+/** Whether an answer goes to a page or a script of one, and no cache keeps it: then it may carry the session's cookie. */
+export function isForPage(context: RequestContext, answer: ObservedAnswer): boolean {
   const { fetchDest } = context.head;
-  const isForPage =
+  const isPage =
     fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty';
-  return isForPage && answer.status !== 304 && !isSharedCacheable(answer.headers);
+  return isPage && answer.status !== 304 && !isSharedCacheable(answer.headers);
 }

@@ -57,6 +57,10 @@ export function compilePolicy(settings: PolicySettings): Policy {
     }),
     sessions: compileSessions(settings.sessions),
     apiKeys: compileApiKeys(settings),
+    adminAccess: {
+      networks: networkList(settings.admin_access.networks),
+      servers: new Set(settings.admin_access.servers.map((server) => server.toLowerCase())),
+    },
     protection: {
       headerBytes: protection.header_bytes,
       headerTimeoutMs: protection.header_timeout,

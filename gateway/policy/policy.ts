@@ -153,6 +153,14 @@ export interface ApiKeyPolicy {
   readonly webhook: { readonly url: string; readonly secret: SecretReference } | undefined;
 }
 
+/** How administrators come in. */
+interface AdminAccessPolicy {
+  /** Where they may come from; empty means anywhere. */
+  readonly networks: NetworkList;
+  /** What they may CONNECT to, `host:port` in lower case. */
+  readonly servers: ReadonlySet<string>;
+}
+
 /** Bounds that keep a hostile client from holding the gateway. */
 interface ProtectionPolicy {
   readonly headerBytes: number;
@@ -190,6 +198,7 @@ export interface Policy {
   readonly routes: readonly Route[];
   readonly sessions: SessionPolicy;
   readonly apiKeys: ApiKeyPolicy;
+  readonly adminAccess: AdminAccessPolicy;
   readonly protection: ProtectionPolicy;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

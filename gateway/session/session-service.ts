@@ -58,7 +58,7 @@ class Sessions implements SessionService {
   /** The steady state: no store, no hash, no allocation. Whatever would change the family's state goes to the store. */
   #recognise(family: LiveFamily, context: ClientContext, passive: boolean): Verdict | undefined {
     const keeper = this.#keeper;
-    const { settings } = keeper;
+    const settings = keeper.settingsFor(family.profile.certificate);
     const now = keeper.clock.now();
     if (!keeper.hearsOthers()) return undefined;
     if (now >= family.endsMs || now - family.seenMs >= settings.idleMs || now >= family.freshUntilMs) {
@@ -74,8 +74,8 @@ class Sessions implements SessionService {
 
   async rotate(verdict: Verdict & { kind: 'live' }): Promise<string | undefined> {
     const keeper = this.#keeper;
-    const { settings } = keeper;
     const family = familyBehind(verdict.session);
+    const settings = keeper.settingsFor(family.profile.certificate);
     const now = keeper.clock.now();
     if (family.ended !== undefined || now - family.triedMs < reissueGapMs(settings)) return undefined;
     const isCurrent = family.current?.token === verdict.token;
@@ -87,7 +87,7 @@ class Sessions implements SessionService {
     const answer = await keeper.ask(keeper.store.issue(family.id, parentHash, tokenHash(child), settings));
     if (answer?.outcome === 'stubborn') keeper.observer.theft('stubborn', family.identity);
     if (answer?.outcome !== 'set' || isEnded(family)) return undefined;
-    return cookieOf(child, family.endsMs, now);
+    return cookieOf(family, child, now);
   }
 
   begin(request: BeginRequest): Promise<{ session: LiveSession; setCookie: string }> {
@@ -171,8 +171,9 @@ class Sessions implements SessionService {
   activity(session: LiveSession): void {
     const family = familyBehind(session);
     const now = this.#keeper.clock.now();
+    const { idleMs } = this.#keeper.settingsFor(family.profile.certificate);
     // A frame that comes after the idle limit proves nothing any more; the next tick ends the family.
-    if (family.ended !== undefined || now - family.seenMs >= this.#keeper.settings.idleMs) return;
+    if (family.ended !== undefined || now - family.seenMs >= idleMs) return;
     this.#keeper.noteActivity(family, now);
   }
 

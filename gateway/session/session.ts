@@ -3,11 +3,22 @@ import type { EndReason, FamilyLimits } from '../store/session-store.ts';
 
 /** The browser's one cookie. `__Host-Http-` is enforced by browsers that know it and is plain `__Host-` elsewhere. */
 export const SESSION_COOKIE = '__Host-Http-zasov';
+/**
+ * The cookie of an administrator's session. Browsers tell hosts apart and not ports, so under one name the admin
+ * listener and the public one of the same host would take each other's sessions away.
+ */
+export const ADMIN_COOKIE = '__Host-Http-zasov-admin';
+
+/** Bounds of an administrator's session, whatever longer times the policy gives to other people. */
+export const ADMIN_IDLE_MS = 15 * 60_000;
+export const ADMIN_LIFETIME_MS = 8 * 3_600_000;
 
 /** What is known of the client that presents an id; compared with what the session was begun with. */
 export interface ClientContext {
   readonly userAgent: string;
   readonly clientAddress: string;
+  /** The fingerprint of an administrator's key; absent for everybody else, and on every other listener. */
+  readonly certificate?: string | undefined;
 }
 
 /** The settings that the session service needs; the policy's `sessions` section fits. */
@@ -83,7 +94,7 @@ export interface SessionSummary {
 export interface SessionObserver {
   rotated(): void;
   graceHit(): void;
-  /** A theft verdict (`reuse`, `fork`, `stubborn`, `context`) or `crash_regress`, which is only information. */
+  /** A theft verdict (`reuse`, `fork`, `stubborn`, `context`, `certificate`) or `crash_regress`, which is only information. */
   theft(kind: string, session: { id: string; account: string; subject: string | undefined }): void;
   ended(reason: EndReason, id: string): void;
   /** One round trip to the store, in seconds. */
@@ -132,4 +143,10 @@ export interface SessionService {
 }
 
 /** The `Set-Cookie` value that removes the gateway's cookie from a browser. */
-export const CLEARING_COOKIE = `${SESSION_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
+export const CLEARING_COOKIE = clearing(SESSION_COOKIE);
+/** The same for an administrator's. */
+export const CLEARING_ADMIN_COOKIE = clearing(ADMIN_COOKIE);
+
+function clearing(name: string): string {
+  return `${name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
+}

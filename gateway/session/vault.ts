@@ -23,6 +23,8 @@ export interface Vault {
   openJar(id: string, familySecret: string, sealed: Uint8Array): CookieJar | undefined;
   /** The keyed hash under which the store finds a person's families, however the name was typed. */
   person(account: string, subject: string): string;
+  /** The same for an administrator, apart from all people of the account. */
+  administrator(account: string, name: string): string;
   /** {@link person} under every key of the ring: families that began under an older key are found too. */
   persons(account: string, subject: string): string[];
 }
@@ -48,6 +50,8 @@ export function createVault(keyring: Keyring): Vault {
       return plain === undefined ? undefined : CookieJar.decode(plain.toString());
     },
     person: (account, subject) => personUnder(keyring.deriveCurrent('session-person'), account, subject),
+    administrator: (account, name) =>
+      personUnder(keyring.deriveCurrent('session-administrator'), account, name),
     persons: (account, subject) =>
       keyring.kids.flatMap((kid) => {
         const key = keyring.derive(kid, 'session-person');

@@ -1,0 +1,31 @@
+import { GatewayError } from '../core/gateway-error.ts';
+import type { RequestContext } from './request-context.ts';
+
+/**
+ * Refuses unsafe requests that another site started (OWASP CSRF Cheat Sheet, Fetch Metadata; sibling hosts count as
+ * other sites, because one account must not act in another). Clients that send neither header are no browsers. Routes
+ * of administrators take none, whatever `allow_cross_site` says.
+ *
+ * @throws GatewayError `cross_site`.
+ */
+export function refuseCrossSite(context: RequestContext): void {
+  if (context.method === 'GET' || context.method === 'HEAD' || context.method === 'OPTIONS') return;
+  const { fetchSite, origin } = context.head;
+  const isForeign =
+    fetchSite === undefined
+      ? origin !== undefined && !isOwnOrigin(origin, context.message.authority)
+      : fetchSite !== 'same-origin' && fetchSite !== 'none';
+  if (isForeign && !isAllowed(context)) {
+    throw new GatewayError('cross_site', `an unsafe request from ${fetchSite ?? 'another origin'}`);
+  }
+}
+
+/** Whether an `Origin` header names the host that the request went to, over TLS. */
+export function isOwnOrigin(origin: string, authority: string): boolean {
+  return origin.toLowerCase() === `https://${authority.toLowerCase()}`;
+}
+
+function isAllowed({ route, path, snapshot, administrator }: RequestContext): boolean {
+  const isAdmins = administrator !== undefined && route?.access !== 'public';
+  return !isAdmins && snapshot.policy.sessions.allowsCrossSite(path);
+}
