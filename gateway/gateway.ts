@@ -29,6 +29,7 @@ import {
   trustOf,
 } from './server/foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
@@ -121,6 +122,8 @@ async function lay(
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
   const keyring = await readKeyring(policy, data, environment);
+  const audit = openAudit({ policy, data, clock, metrics, logger });
+  closers.push(() => audit.close());
   const opened = await openStore({
     choice: policy.store,
     data,
@@ -131,7 +134,7 @@ async function lay(
       logger[level](message, facts),
     ),
   });
-  const { store, keys: keyStore, connection } = opened;
+  const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
   const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
   const sessions = createSessionService({
@@ -145,7 +148,7 @@ async function lay(
   });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets };
+  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
   const load = (wanted: Policy) =>
@@ -158,6 +161,7 @@ async function lay(
   return {
     ...facts,
     keyring,
+    audit,
     sessions,
     apiKeys,
     loadCertificates: load,

@@ -5,8 +5,18 @@
 export interface AuditEvent {
   /** `area.what`, such as `session.theft` or `key.rotated`. */
   readonly event: string;
-  readonly facts?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+  readonly facts?: AuditFacts;
+  /** The person of the CRM that it is about. The trail keeps a keyed hash of it only, as the fact `person`. */
+  readonly person?: { readonly account: string; readonly subject: string } | undefined;
+  /**
+   * For what strangers can bring about as often as they like: of the events of one name with the same text here, the
+   * first of a minute is written at once, and the others of that minute as one record with their number, `times`.
+   */
+  readonly repeats?: string;
 }
+
+/** What a record says beside its name; what is `undefined` is left out. */
+export type AuditFacts = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 /** Where security events are written down. */
 export interface AuditSink {

@@ -164,6 +164,18 @@ function operationMetrics(registry: MetricRegistry) {
         help: 'Ends of sessions that no replica of the store had in time, though there are replicas.',
       })
       .child({}),
+    auditEntries: registry
+      .counter({ name: 'zasov_audit_entries_total', help: 'Records written to the audit trail.' })
+      .child({}),
+    auditLost: registry
+      .counter({
+        name: 'zasov_audit_lost_total',
+        help: 'Security events that will never be on record, because the audit trail could not be written.',
+      })
+      .child({}),
+    auditFailures: registry
+      .counter({ name: 'zasov_audit_failures_total', help: 'Writes to the audit trail that failed.' })
+      .child({}),
     logLinesDropped: registry
       .counter({ name: 'zasov_log_lines_dropped_total', help: 'Log lines lost because nobody read the log.' })
       .child({}),

@@ -70,6 +70,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
       streamMaxAgeMs: protection.stream_max_age,
       drainMs: protection.drain,
     },
+    auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
     logLevel: settings.log.level,
   };
 }

@@ -200,5 +200,7 @@ export interface Policy {
   readonly apiKeys: ApiKeyPolicy;
   readonly adminAccess: AdminAccessPolicy;
   readonly protection: ProtectionPolicy;
+  /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
+  readonly auditDirectory: string | undefined;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

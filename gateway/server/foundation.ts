@@ -1,4 +1,5 @@
 import type { Environment } from '../config/environment.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
@@ -9,6 +10,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
+import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
@@ -25,8 +27,12 @@ export interface Foundation {
   readonly registry: MetricRegistry;
   readonly metrics: GatewayMetrics;
   readonly keyring: Keyring;
+  /** Where security events are written down. */
+  readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** The gateway's own state, shared by all processes and nodes. */
+  readonly records: RecordStore;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */

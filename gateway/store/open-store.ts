@@ -5,9 +5,11 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { openEmbeddedKeys } from './embedded-keys.ts';
+import { openEmbeddedRecords } from './embedded-records.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import type { KeyStore } from './key-store.ts';
 import type { RedisConnection, RedisPlace } from './redis-connection.ts';
+import type { RecordStore } from './record-store.ts';
 import type { FamilyTransitions, SessionStore } from './session-store.ts';
 
 /** Which store a gateway uses; the policy's `store` section, compiled. */
@@ -37,7 +39,8 @@ export interface OpenedStore {
   readonly store: SessionStore;
   readonly connection: RedisConnection | undefined;
   readonly keys: KeyStore;
-  /** Closes both. */
+  readonly records: RecordStore;
+  /** Closes all of them. */
   close(): Promise<void>;
 }
 
@@ -51,11 +54,13 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   if (choice.kind === 'embedded') {
     const store = openEmbeddedStore(join(data, 'sessions.db'), transitions, clock);
     const keys = openEmbeddedKeys(join(data, 'keys.db'));
+    const records = openEmbeddedRecords(join(data, 'records.db'));
     const close = async (): Promise<void> => {
+      records.close();
       keys.close();
       await store.close();
     };
-    return { store, connection: undefined, keys, close };
+    return { store, connection: undefined, keys, records, close };
   }
   const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
   // Loaded here only: a gateway with the embedded store need not carry a Redis client in its memory.
@@ -64,7 +69,8 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     place: { ...choice.place, password },
     onUnreplicated: options.onUnreplicated,
   });
-  return { store, connection: store.connection, keys: store.keys, close: () => store.close() };
+  const { connection, keys, records } = store;
+  return { store, connection, keys, records, close: () => store.close() };
 }
 
 function passwordOf(reference: SecretReference, environment: Environment): string {

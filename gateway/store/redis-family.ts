@@ -89,3 +89,9 @@ function stateOf(text: (place: number) => string, number: (place: number) => num
     regressed: text(8) === '1',
   };
 }
+
+/** What a family is once it has ended. */
+export function endedFamily(family: StoredFamily, reason: EndReason): StoredFamily {
+  const ended = { status: 'dead', reason, active: [], candidates: [], previous: [] } as const;
+  return { ...family, state: { ...family.state, ...ended } };
+}

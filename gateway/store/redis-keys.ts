@@ -49,6 +49,11 @@ export function apiKeyDueKey(shard: number): string {
   return `${PREFIX}keys:{${shard}}:due`;
 }
 
+/** All records of a kind: administrators, proposals, conditions of regions, leases. */
+export function recordsKey(kind: string): string {
+  return `${PREFIX}record:{${kind}}`;
+}
+
 /** One shard of the index of all families: signed-in and anonymous by their end, and all by their last activity. */
 export interface ShardKeys {
   readonly signedIn: string;

@@ -13,6 +13,8 @@ export interface PushListener {
   stale(id: string): void;
   /** An API key changed. */
   keyChanged(lineage: string): void;
+  /** A record of this kind changed. */
+  recordChanged(kind: string): void;
   /** Messages may have been lost, and come again from now on. */
   resumed(): void;
 }
@@ -115,6 +117,7 @@ export class RedisPush {
     if (node === this.#node) return;
     if (kind === 'end') this.#listener.ended(id, reason);
     else if (kind === 'key') this.#listener.keyChanged(id);
+    else if (kind === 'record') this.#listener.recordChanged(id);
     // Whatever a newer gateway may have to say of a family, asking again is right.
     else this.#listener.stale(id);
   }

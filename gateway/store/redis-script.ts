@@ -103,6 +103,31 @@ const FORGET_KEY = `#!lua flags=allow-oom
   redis.call('PUBLISH', ARGV[2], ARGV[3] .. ' key ' .. ARGV[4] .. ' -')
   return { ARGV[#ARGV], 1 }`;
 
+/**
+ * Writes a record if it is at the expected version (0: not there at all; -1: any lower one), and tells everybody.
+ * KEYS: the records of a kind. ARGV: expected version, push channel, node, kind, id, version, sealed body.
+ */
+const WRITE_RECORD = `#!lua flags=allow-oom
+  local found = redis.call('HGET', KEYS[1], ARGV[5])
+  local version = found and tonumber(string.match(found, '^%d+')) or 0
+  local expected = tonumber(ARGV[1])
+  if expected == -1 then
+    if version >= tonumber(ARGV[6]) then return { ARGV[#ARGV], 0 } end
+  elseif version ~= expected then
+    return { ARGV[#ARGV], 0 }
+  end
+  redis.call('HSET', KEYS[1], ARGV[5], ARGV[6] .. ':' .. ARGV[7])
+  redis.call('PUBLISH', ARGV[2], ARGV[3] .. ' record ' .. ARGV[4] .. ' -')
+  return { ARGV[#ARGV], 1 }`;
+
+/** Forgets a record if it is at this version. KEYS: the records of a kind. ARGV: version, push channel, node, kind, id. */
+const FORGET_RECORD = `#!lua flags=allow-oom
+  local found = redis.call('HGET', KEYS[1], ARGV[5])
+  if not found or string.match(found, '^%d+') ~= ARGV[1] then return { ARGV[#ARGV], 0 } end
+  redis.call('HDEL', KEYS[1], ARGV[5])
+  redis.call('PUBLISH', ARGV[2], ARGV[3] .. ' record ' .. ARGV[4] .. ' -')
+  return { ARGV[#ARGV], 1 }`;
+
 /** Scripts by name. Read once, when a store is opened. */
 export function readScripts() {
   return {
@@ -115,6 +140,8 @@ export function readScripts() {
     epoch: script(EPOCH),
     writeKey: script(WRITE_KEY),
     forgetKey: script(FORGET_KEY),
+    writeRecord: script(WRITE_RECORD),
+    forgetRecord: script(FORGET_RECORD),
   };
 }
 

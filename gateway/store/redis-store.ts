@@ -4,12 +4,14 @@ import { COMMAND_TIMEOUT_MS, RedisConnection, unavailable } from './redis-connec
 import type { RedisPlace } from './redis-connection.ts';
 import { RedisFailover } from './redis-failover.ts';
 import { RedisFamilies } from './redis-families.ts';
-import { familyFields, limitFields, readAnswer } from './redis-family.ts';
+import { endedFamily, familyFields, limitFields, readAnswer } from './redis-family.ts';
 import type { FamilyAnswer } from './redis-family.ts';
 import { RedisFamilyIndex } from './redis-family-index.ts';
 import { SWEEP_KEY, familyKey } from './redis-keys.ts';
 import { RedisKeyStore } from './redis-key-store.ts';
 import { RedisPersons } from './redis-persons.ts';
+import { RedisRecordStore } from './redis-record-store.ts';
+import type { RecordKind } from './record-store.ts';
 import { RedisPush } from './redis-push.ts';
 import { readScripts } from './redis-script.ts';
 import type {
@@ -63,6 +65,8 @@ export class RedisStore implements SessionStore {
   readonly push: NonNullable<SessionStore['push']>;
   /** The API keys beside the sessions. */
   readonly keys: RedisKeyStore;
+  /** The gateway's own state beside them. */
+  readonly records: RedisRecordStore;
   readonly #clock: Clock | undefined;
   readonly #node = randomUUID();
   readonly #scripts = readScripts();
@@ -90,8 +94,9 @@ export class RedisStore implements SessionStore {
       tell: (id, reason) => this.#tell(id, reason),
     });
     const isPushAlive = () => this.#push?.isAlive() === true && this.#failover.isOpen;
-    const parts = { connection, failover: this.#failover, scripts: this.#scripts, node: this.#node };
-    this.keys = new RedisKeyStore({ ...parts, isPushAlive });
+    const shared = { connection, failover: this.#failover, scripts: this.#scripts, node: this.#node };
+    this.keys = new RedisKeyStore({ ...shared, isPushAlive });
+    this.records = new RedisRecordStore({ ...shared, isPushAlive });
     this.push = {
       isAlive: isPushAlive,
       onStale: (listener) => {
@@ -108,9 +113,11 @@ export class RedisStore implements SessionStore {
       ended: (id, reason) => this.#tell(id, reason as EndReason),
       stale: (id) => this.#tellStale(id),
       keyChanged: (lineage) => this.keys.tell(lineage),
+      recordChanged: (kind) => this.records.tell(kind as RecordKind),
       resumed: () => {
         this.#tellStale(undefined);
         this.keys.tell(undefined);
+        this.records.tell(undefined);
       },
     });
   }
@@ -278,13 +285,9 @@ export class RedisStore implements SessionStore {
     return this.#clock?.now() ?? this.#failover.serverNow();
   }
 
-  async #endOutdated(
-    { family }: FamilyAnswer,
-    reason: EndReason,
-  ): Promise<{ outcome: UseOutcome; family: StoredFamily }> {
+  async #endOutdated({ family }: FamilyAnswer, reason: EndReason) {
     await this.#families.end(family.id, reason);
-    const ended = { status: 'dead', reason, active: [], candidates: [], previous: [] } as const;
-    return { outcome: 'dead', family: { ...family, state: { ...family.state, ...ended } } };
+    return { outcome: 'dead' as const, family: endedFamily(family, reason) };
   }
 
   #tell(id: string, reason: EndReason): void {
