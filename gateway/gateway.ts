@@ -29,6 +29,7 @@ import {
   trustOf,
 } from './server/foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAdministration } from './server/open-administration.ts';
 import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
@@ -187,6 +188,11 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const administration = openAdministration(
+    foundation,
+    () => inForce.policy,
+    () => [],
+  );
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -195,6 +201,7 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
+    administration: administration.services,
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
@@ -209,7 +216,7 @@ async function prepareTraffic(
     every(TICK_MS, () => sessions.tick().catch(failed)),
     every(TICK_MS, () => apiKeys.tick()),
   );
-  return { inForce, pipeline, endpoint, authority };
+  return { inForce, pipeline, endpoint, authority, administration };
 }
 
 /** Serves in this process. */
@@ -220,15 +227,16 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys } = foundation;
-  const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
+  const { logger, sessions, apiKeys } = foundation;
+  const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
+  const { inForce, pipeline, endpoint, authority } = traffic;
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
+  const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

@@ -66,7 +66,8 @@ export function authenticate(
   // Pages ask the gateway's own paths by themselves, so that is no sign of a person either.
   const isPassive =
     context.path.startsWith(OWN_PREFIX) ||
-    context.hidden !== undefined || context.snapshot.policy.sessions.isPassive(context.path);
+    context.hidden !== undefined ||
+    context.snapshot.policy.sessions.isPassive(context.path);
   const verdict = sessions.authenticate(context.cookieToken, context, isPassive);
   if (verdict instanceof Promise) return verdict.then((found) => admit(context, found));
   admit(context, verdict);

@@ -20,12 +20,7 @@ const NONE: BrowserCookies = { token: undefined, rest: '' };
  * @param own name of the session cookie of this listener.
  * @throws GatewayError `bad_cookie` when the gateway's cookie came twice: one of them was planted.
  */
-export function takeCookies(
-  header: string,
-  own: string,
-  isVaulted: Glob,
-  isStripped: Glob,
-): BrowserCookies {
+export function takeCookies(header: string, own: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
   // The steady state: a browser that holds our cookie and nothing else.
   if (header.startsWith(own) && header.charCodeAt(own.length) === EQUALS && !header.includes(';'))

@@ -92,8 +92,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     authorize(context);
     limitPrincipal(context, this.#services.limits);
     const { administrator } = context;
-    const recorded =
-      administrator && this.#services.administration.record(context, administrator);
+    const recorded = administrator && this.#services.administration.record(context, administrator);
     if (recorded === undefined) this.#authorized();
     else recorded.then(() => this.#authorized()).catch((error: unknown) => this.fail(error));
   }

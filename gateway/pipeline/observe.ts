@@ -22,7 +22,8 @@ export function isUneventful(
   if (key?.stopped === true) return false;
   const isQuiet =
     // An administrator without a session is given one.
-    (verdict.kind === 'none' && administrator === undefined) || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
+    (verdict.kind === 'none' && administrator === undefined) ||
+    (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
     isQuiet &&
     recognition === undefined &&

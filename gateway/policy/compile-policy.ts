@@ -10,6 +10,7 @@ import type { RedisPlace } from '../store/redis-connection.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import type {
   AccountRule,
+  AdminAccessPolicy,
   CertificateSource,
   Policy,
   Route,
@@ -57,10 +58,8 @@ export function compilePolicy(settings: PolicySettings): Policy {
     }),
     sessions: compileSessions(settings.sessions),
     apiKeys: compileApiKeys(settings),
-    adminAccess: {
-      networks: networkList(settings.admin_access.networks),
-      servers: new Set(settings.admin_access.servers.map((server) => server.toLowerCase())),
-    },
+    admins: settings.admins?.map(({ name, certificate }) => ({ name, fingerprint: certificate })),
+    adminAccess: compileAdminAccess(settings.admin_access),
     protection: {
       headerBytes: protection.header_bytes,
       headerTimeoutMs: protection.header_timeout,
@@ -83,6 +82,15 @@ function compileStore(store: PolicySettings['store']): StoreChoice {
   if (cluster !== undefined) return redis({ kind: 'cluster', nodes: cluster, username });
   if (sentinels !== undefined) return redis({ kind: 'sentinel', sentinels, name: name ?? '', username });
   return redis({ kind: 'single', url: url ?? '', username });
+}
+
+function compileAdminAccess(access: PolicySettings['admin_access']): AdminAccessPolicy {
+  return {
+    networks: access.networks.length === 0 ? undefined : networkList(access.networks),
+    requiresPasskey: access.passkey === 'require',
+    approvalExpiresMs: access.approval_expires,
+    servers: access.servers,
+  };
 }
 
 function compileCertificates({ tls, accounts }: PolicySettings): CertificateSource[] {

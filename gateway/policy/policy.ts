@@ -153,12 +153,15 @@ export interface ApiKeyPolicy {
   readonly webhook: { readonly url: string; readonly secret: SecretReference } | undefined;
 }
 
-/** How administrators come in. */
-interface AdminAccessPolicy {
-  /** Where they may come from; empty means anywhere. */
-  readonly networks: NetworkList;
-  /** What they may CONNECT to, `host:port` in lower case. */
-  readonly servers: ReadonlySet<string>;
+/** How the two administrators come in. */
+export interface AdminAccessPolicy {
+  /** Networks that they may come from; `undefined` means any. */
+  readonly networks: NetworkList | undefined;
+  readonly requiresPasskey: boolean;
+  /** How long a proposal waits for the other one. */
+  readonly approvalExpiresMs: number;
+  /** `host:port` targets that they may CONNECT to. */
+  readonly servers: readonly string[];
 }
 
 /** Bounds that keep a hostile client from holding the gateway. */
@@ -198,6 +201,8 @@ export interface Policy {
   readonly routes: readonly Route[];
   readonly sessions: SessionPolicy;
   readonly apiKeys: ApiKeyPolicy;
+  /** The two that the policy wishes for; those in force are the recorded ones. `undefined` without `admins`. */
+  readonly admins: readonly { readonly name: string; readonly fingerprint: string }[] | undefined;
   readonly adminAccess: AdminAccessPolicy;
   readonly protection: ProtectionPolicy;
   /** Where the audit trail is written; `undefined` means `audit` in the data directory. */

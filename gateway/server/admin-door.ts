@@ -24,8 +24,8 @@ interface AdminDoorParts {
   readonly pipeline: Pick<Pipeline, 'handle' | 'upgrade'>;
   readonly refusals: RefusalLog;
   readonly tunnels: AdminTunnels;
-  /** Where administrators may come from by the policy in force; empty means anywhere. */
-  networks(): NetworkList;
+  /** Where administrators may come from by the policy in force; `undefined` means anywhere. */
+  networks(): NetworkList | undefined;
 }
 
 /** One connection, and who stands at its other end. */
@@ -118,7 +118,6 @@ export class AdminDoor implements MessageHandler {
   close(): void {
     for (const close of this.#closers) close();
     this.#parts.tunnels.cut('stopped');
-    this.#parts.refusals.tick(true);
   }
 
   /** Asked at every request: a number is compared, unless the list has changed since. */
@@ -130,7 +129,6 @@ export class AdminDoor implements MessageHandler {
   }
 
   #sweep(): void {
-    this.#parts.refusals.tick();
     for (const guest of this.#admitted) this.#look(guest);
   }
 
@@ -154,8 +152,7 @@ export class AdminDoor implements MessageHandler {
 
   #judge(certificate: X509Certificate | undefined, peer: string): AdminVisitor {
     try {
-      const networks = this.#parts.networks();
-      if (networks.size > 0 && !networks.includes(peer)) return 'network';
+      if (this.#parts.networks()?.includes(peer) === false) return 'network';
       return this.#parts.admins.identify(certificate);
     } catch (error) {
       this.#parts.logger.error('a certificate could not be judged', { error });

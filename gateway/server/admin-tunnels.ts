@@ -18,8 +18,8 @@ interface AdminTunnelsParts {
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
   readonly refusals: RefusalLog;
-  /** The servers of the policy in force, `host:port` in lower case. */
-  servers(): ReadonlySet<string>;
+  /** The servers of the policy in force, `host:port`. */
+  servers(): readonly string[];
   /** How long the policy lets streams live. */
   maxAgeMs(): number;
 }
@@ -59,7 +59,7 @@ export class AdminTunnels {
     const { clock, refusals, maxAgeMs, servers } = this.#parts;
     const server = request.target.toLowerCase();
     const { name, fingerprint } = administrator;
-    if (!servers().has(server)) {
+    if (!servers().some((listed) => listed.toLowerCase() === server)) {
       refusals.note('server', {
         peer: request.peerAddress,
         fingerprint,

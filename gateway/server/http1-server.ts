@@ -104,8 +104,7 @@ export class Http1Server {
     const { tunnel } = this.#handler;
     // An answer that is still to come would be written into the tunnel.
     if ((this.#connections.get(socket)?.open ?? 0) > 0) socket.destroy();
-    else if (tunnel !== undefined)
-      tunnel.call(this.#handler, http1Tunnel(url ?? '', socket, head), socket);
+    else if (tunnel !== undefined) tunnel.call(this.#handler, http1Tunnel(url ?? '', socket, head), socket);
     else {
       socket.write('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
       socket.destroySoon();

@@ -4,6 +4,7 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { GatewayStatus } from './control-api.ts';
+import type { Administration } from './open-administration.ts';
 import { openTraffic, type OpenTraffic } from './open-traffic.ts';
 import { startOpsServer } from './ops-server.ts';
 import type { PolicyInForce } from './policy-in-force.ts';
@@ -16,6 +17,7 @@ interface ListenerParts {
   readonly sessions: SessionService;
   /** TLS of the public listener. */
   readonly endpoint: TlsEndpoint;
+  readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
   readonly version: string;
   readonly clock: Clock;
@@ -69,7 +71,12 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
     await ops.close();
   };
   try {
-    const bound = (traffic = await openTraffic({ policy: inForce.policy, pipeline, endpoint }));
+    const bound = (traffic = await openTraffic({
+      policy: inForce.policy,
+      pipeline,
+      endpoint,
+      administration: parts.administration,
+    }));
     if (listen.redirect !== undefined)
       redirect = await startRedirectServer(listen.redirect, bound.public.port);
     const listeners = {

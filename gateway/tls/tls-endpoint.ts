@@ -28,6 +28,7 @@ export class TlsEndpoint {
   readonly #listener: string;
   readonly #asksForCertificate: boolean;
   readonly #servers = new Set<Server>();
+  readonly #followers: TlsEndpoint[] = [];
   #snapshot: CertificateSnapshot;
   #ticketSecret: Buffer;
   /** Made on the first handshake for a certificate: a context costs 20 KiB and 10,000 of them most of a second. */
@@ -81,6 +82,12 @@ export class TlsEndpoint {
     this.#snapshot = snapshot;
     this.#contexts = new Map();
     this.#refreshServers();
+    for (const follower of this.#followers) follower.swap(snapshot);
+  }
+
+  /** Serves the certificates of another endpoint from now on, whatever it swaps them for. */
+  follow(other: TlsEndpoint): void {
+    other.#followers.push(this);
   }
 
   /**
