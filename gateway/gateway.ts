@@ -22,12 +22,15 @@ import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import type { EndRelay } from './server/end-relay.ts';
 import {
+  certificateLoader,
   collectPrincipals,
+  collectTraffic,
   type Foundation,
   principalOperations,
   reportFailure,
   trustOf,
 } from './server/foundation.ts';
+import { openAdmins } from './server/open-admins.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openAudit } from './server/open-audit.ts';
@@ -48,7 +51,7 @@ import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
 import { familyTransitions } from './session/rotate.ts';
 import { createSessionService } from './session/session-service.ts';
 import { openStore } from './store/open-store.ts';
-import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
+import { describeMistakes } from './tls/certificate-store.ts';
 import { TicketSecrets } from './tls/ticket-secrets.ts';
 import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
@@ -152,20 +155,16 @@ async function lay(
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
   const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
   closers.push(() => apiKeys.close());
-  const load = (wanted: Policy) =>
-    loadCertificates({
-      origins: wanted.tls.certificates,
-      profile: wanted.tls.profile,
-      directory: join(data, 'tls'),
-      clock,
-    });
+  const admins = await openAdmins({ ...facts, policy, keyring, audit });
+  closers.push(() => admins.close());
   return {
     ...facts,
     keyring,
     audit,
     sessions,
     apiKeys,
-    loadCertificates: load,
+    admins,
+    loadCertificates: certificateLoader(data, clock),
     limits: shareLimits(connection, keyring),
   };
 }
@@ -181,18 +180,14 @@ async function prepareTraffic(
     takeAnonymous(network: string, countHere: (network: string) => Promise<boolean>): Promise<boolean>;
   },
 ) {
-  const { clock, logger, metrics, registry, keyring, sessions, apiKeys } = foundation;
+  const { clock, logger, metrics, keyring, sessions, apiKeys } = foundation;
   const certificates = await foundation.loadCertificates(policy);
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
-  const administration = openAdministration(
-    foundation,
-    () => inForce.policy,
-    () => [],
-  );
+  const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -205,12 +200,7 @@ async function prepareTraffic(
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
-  registry.onCollect(() => {
-    inForce.collectHealth();
-    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
-      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
-    }
-  });
+  collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
     every(TICK_MS, () => sessions.tick().catch(failed)),

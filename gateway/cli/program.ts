@@ -1,3 +1,4 @@
+import { runAdmins } from './admins.ts';
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
@@ -34,6 +35,10 @@ const COMMANDS: Record<string, Command> = {
   sessions: {
     summary: 'list | revoke                           sessions of a running gateway',
     run: runSessions,
+  },
+  admins: {
+    summary: 'enrol                                    the two administrators',
+    run: runAdmins,
   },
   status: { summary: '[--data DIR] [--json]                   what a running gateway says', run: runStatus },
   reload: { summary: '[--data DIR]                            read the policies again', run: runReload },

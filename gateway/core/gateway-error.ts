@@ -41,6 +41,7 @@ export const PROBLEMS = {
   upstream_failed: { status: 502, title: 'The application did not answer properly' },
   upstream_unreachable: { status: 503, title: 'The application cannot be reached' },
   store_unavailable: { status: 503, title: 'The session store cannot be reached; try again shortly' },
+  admin_untrusted: { status: 503, title: 'The administrators cannot be established' },
   audit_unavailable: { status: 503, title: 'The audit trail cannot be written; nothing was done' },
   draining: { status: 503, title: 'The gateway is restarting; try again shortly' },
   upstream_timeout: { status: 504, title: 'The application took too long to answer' },

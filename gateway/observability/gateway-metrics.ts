@@ -76,6 +76,18 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Attempts on administrators’ routes that were refused, by reason.',
       labels: ['reason'],
     }),
+    admins: registry
+      .gauge({ name: 'zasov_admins', help: 'Administrators who are enrolled: two, or none.' })
+      .child({}),
+    adminsPolicyDiffers: registry
+      .gauge({
+        name: 'zasov_admins_policy_differs',
+        help: 'Whether the policy names other administrators than those in force (1).',
+      })
+      .child({}),
+    approvalsPending: registry
+      .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
+      .child({}),
     rateLimited: registry.counter({
       name: 'zasov_rate_limited_total',
       help: 'Requests refused by a limit.',

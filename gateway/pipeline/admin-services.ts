@@ -1,10 +1,7 @@
-import type { Administrator, AdminRefusal } from '../admin/admin.ts';
+import type { Administrator } from '../admin/admin.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
 import type { OwnAnswer } from './own-answer.ts';
 import type { RequestContext } from './request-context.ts';
-
-/** Who stands at the admin listener: one of the two, or somebody and the reason why they are not let in. */
-export type AdminVisitor = Administrator | AdminRefusal;
 
 /** What the stages need where administrators are served. */
 export interface AdminServices {

@@ -95,7 +95,7 @@ function clearsCookie({ verdict, endedHere }: RequestContext): boolean {
 }
 
 /** What removes the session's cookie from the browser, on whichever listener. */
-export function clearingCookie({ administrator }: RequestContext): string {
+function clearingCookie({ administrator }: RequestContext): string {
   return administrator === undefined ? CLEARING_COOKIE : CLEARING_ADMIN_COOKIE;
 }
 

@@ -1,4 +1,4 @@
-import type { Administrator } from '../admin/admin.ts';
+import type { Administrator, AdminRefusal } from '../admin/admin.ts';
 import type { LiveKey } from '../api-key/api-key.ts';
 import type { GatewayError } from '../core/gateway-error.ts';
 import type { MatchableRequest } from '../policy/recognition.ts';
@@ -8,8 +8,10 @@ import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
 import type { CountedLimit } from '../rate-limit/request-limit.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
-import type { AdminVisitor } from './admin-services.ts';
 import type { Snapshot } from './snapshot.ts';
+
+/** Who stands at the admin listener: one of the two, or somebody and the reason why they are not let in. */
+export type AdminVisitor = Administrator | AdminRefusal;
 
 /** No cookie, no session. */
 export const STRANGER: Verdict = { kind: 'none' };

@@ -32,7 +32,7 @@ interface Identity {
  * @returns flat lower-case names and values; the client's own claims under these names are gone already.
  */
 export function upstreamHeaders(context: RequestContext, signer: AssertionSigner, nowMs: number): string[] {
-  const { head, message, session, key, administrator } = context;
+  const { head, message, session } = context;
   const headers = head.forward;
   const jar = session === undefined ? '' : session.jarHeader(context.path);
   const cookies = jar === '' ? context.cookies : context.cookies === '' ? jar : `${jar}; ${context.cookies}`;
@@ -55,6 +55,17 @@ export function upstreamHeaders(context: RequestContext, signer: AssertionSigner
     'traceparent',
     `00-${context.requestId}-${context.spanId}-01`,
   );
+  pushPrincipal(headers, context, signer, nowMs);
+  return headers;
+}
+
+function pushPrincipal(
+  headers: string[],
+  context: RequestContext,
+  signer: AssertionSigner,
+  nowMs: number,
+): void {
+  const { session, key, administrator } = context;
   if (key !== undefined) {
     pushIdentity(headers, key, key.subject, 'api-key', signer, nowMs);
     const { upstreamHeader } = context.snapshot.policy.apiKeys;
@@ -65,7 +76,6 @@ export function upstreamHeaders(context: RequestContext, signer: AssertionSigner
     pushIdentity(headers, holder, administrator.name, 'admin', signer, nowMs);
   } else if (session?.subject !== undefined)
     pushIdentity(headers, session, session.subject, 'session', signer, nowMs);
-  return headers;
 }
 
 function pushIdentity(

@@ -70,7 +70,10 @@ const TWO = packWording({ says: 'there are exactly two administrators', allowed:
 export const adminsSchema = list(
   section({
     name: word(PLAIN_NAME).describe('Name for the audit log.'),
-    certificate: fingerprint().describe("SHA-256 of the administrator's client certificate: sha256:…"),
+    certificate: fingerprint().describe(
+      "SHA-256 of the public key in the administrator's certificate (SubjectPublicKeyInfo): sha256:…, as " +
+        '`zasov admins enrol` prints it. It stays the same when the certificate is renewed.',
+    ),
   }),
 )
   .length(2, { error: TWO })

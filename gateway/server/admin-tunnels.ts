@@ -56,11 +56,11 @@ export class AdminTunnels {
 
   /** Opens a tunnel for an administrator, or says no. Never rejects. */
   async serve(request: TunnelRequest, administrator: Administrator, connection: Socket): Promise<void> {
-    const { clock, refusals, maxAgeMs, servers } = this.#parts;
+    const parts = this.#parts;
     const server = request.target.toLowerCase();
     const { name, fingerprint } = administrator;
-    if (!servers().some((listed) => listed.toLowerCase() === server)) {
-      refusals.note('server', {
+    if (!parts.servers().some((listed) => listed.toLowerCase() === server)) {
+      parts.refusals.note('server', {
         peer: request.peerAddress,
         fingerprint,
         administrator: name,
@@ -70,7 +70,7 @@ export class AdminTunnels {
       return;
     }
     const id = randomBytes(6).toString('base64url');
-    const facts = { id, administrator: name, server, openedMs: clock.now(), connection };
+    const facts = { id, administrator: name, server, openedMs: parts.clock.now(), connection };
     const tunnel = new AdminTunnel(facts, (reason) => this.#ended(tunnel, reason));
     this.#open.add(tunnel);
     try {
@@ -86,7 +86,7 @@ export class AdminTunnels {
       tunnel.end('client closed');
       return;
     }
-    tunnel.join(request.accept(), Math.min(maxAgeMs(), ADMIN_LIFETIME_MS));
+    tunnel.join(request.accept(), Math.min(parts.maxAgeMs(), ADMIN_LIFETIME_MS));
   }
 
   async #record({ id, administrator, server }: AdminTunnel, peer: string): Promise<void> {

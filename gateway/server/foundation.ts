@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import type { Environment } from '../config/environment.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
@@ -9,9 +11,11 @@ import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
-import type { CertificateLoad } from '../tls/certificate-store.ts';
+import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
+import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
 import type { ApiKeys } from './open-keys.ts';
@@ -31,6 +35,7 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
   /** Where several gateways count together; absent where this node counts alone. */
@@ -38,6 +43,13 @@ export interface Foundation {
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
+}
+
+/** How the certificates of a policy are loaded: those of its own authority live in the data directory. */
+export function certificateLoader(data: string, clock: Clock): Foundation['loadCertificates'] {
+  const directory = join(data, 'tls');
+  return ({ tls: { certificates: origins, profile } }) =>
+    loadCertificates({ origins, profile, directory, clock });
 }
 
 /** Reports on a failure of work that nobody waits for. */
@@ -51,9 +63,16 @@ export function principalOperations({
   apiKeys,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
-    listSessions: (filter) => sessions.list(filter),
+    listSessions: async (filter) => {
+      const people = await sessions.list(filter);
+      // Without a name to look for, that was everybody.
+      if (filter.account === undefined || filter.subject === undefined) return people;
+      return [...people, ...(await sessions.list({ ...filter, kind: 'administrator' }))];
+    },
     revokeSession: (id) => sessions.endById(id, 'revoked'),
-    revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
+    revokePerson: async (account, subject) =>
+      (await sessions.endPerson(account, subject, 'revoked')) +
+      (await sessions.endPerson(account, subject, 'revoked', 'administrator')),
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys),
   };
@@ -63,6 +82,19 @@ export function principalOperations({
 export function collectPrincipals({ registry, metrics, sessions, apiKeys }: Foundation): void {
   registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
   registry.onCollect(async () => collectKeys(metrics, await apiKeys.service.census()));
+}
+
+/** Sets the gauges of nodes and certificates before each scrape. */
+export function collectTraffic(
+  { registry, metrics }: Foundation,
+  inForce: { collectHealth(): void },
+  endpoint: TlsEndpoint,
+): void {
+  registry.onCollect(() => {
+    inForce.collectHealth();
+    for (const { host, expiresAtMs } of endpoint.snapshot.expiries)
+      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
+  });
 }
 
 /** How to trust a self-signed certificate, for the one who starts the gateway; `undefined` when there is none. */

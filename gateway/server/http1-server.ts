@@ -101,10 +101,10 @@ export class Http1Server {
   }
 
   #tunnel({ url, socket }: IncomingMessage, head: Buffer): void {
-    const { tunnel } = this.#handler;
+    const handler = this.#handler;
     // An answer that is still to come would be written into the tunnel.
     if ((this.#connections.get(socket)?.open ?? 0) > 0) socket.destroy();
-    else if (tunnel !== undefined) tunnel.call(this.#handler, http1Tunnel(url ?? '', socket, head), socket);
+    else if (handler.tunnel !== undefined) handler.tunnel(http1Tunnel(url ?? '', socket, head), socket);
     else {
       socket.write('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
       socket.destroySoon();

@@ -5,6 +5,7 @@ import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { GatewayStatus } from './control-api.ts';
 import type { Administration } from './open-administration.ts';
+import type { Admins } from './open-admins.ts';
 import { openTraffic, type OpenTraffic } from './open-traffic.ts';
 import { startOpsServer } from './ops-server.ts';
 import type { PolicyInForce } from './policy-in-force.ts';
@@ -19,6 +20,7 @@ interface ListenerParts {
   readonly endpoint: TlsEndpoint;
   readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
+  readonly admins: Pick<Admins, 'check'>;
   readonly version: string;
   readonly clock: Clock;
 }
@@ -59,6 +61,7 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
       ready: isReady,
       checks: {
         serving: isReady ? true : 'starting or draining',
+        administrators: parts.admins.check(),
         regions: inForce.upstreams.nodes.some(({ healthy }) => healthy) ? true : 'no node is healthy',
       },
     }),

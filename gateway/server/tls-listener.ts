@@ -160,9 +160,8 @@ function http2Server(
       stream.destroy();
       return;
     }
-    const { tunnel } = handler;
-    if (headers[':method'] === 'CONNECT' && tunnel !== undefined)
-      tunnel.call(handler, http2Tunnel(headers[':authority'] ?? '', stream), connection.socket);
+    if (headers[':method'] === 'CONNECT' && handler.tunnel !== undefined)
+      handler.tunnel(http2Tunnel(headers[':authority'] ?? '', stream), connection.socket);
     else {
       const endsWithHead = (flags & END_STREAM) === END_STREAM;
       handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead), connection.socket);

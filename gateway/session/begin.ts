@@ -35,7 +35,10 @@ export async function begin(
       {
         id,
         state,
-        person: subject === undefined ? undefined : personOf(keeper, request, subject),
+        person:
+          subject === undefined
+            ? undefined
+            : vault.person(account, subject, context.certificate === undefined ? 'person' : 'administrator'),
         createdMs: now,
         profile: vault.sealProfile(id, profile),
         jar: jar.size === 0 ? undefined : vault.sealJar(id, secret, jar),
@@ -59,13 +62,6 @@ export async function begin(
     family.finish(endedMeanwhile);
   }
   return { session: family, setCookie: cookieOf(family, token, now) };
-}
-
-/** An administrator is nobody of the account, also where somebody there has the same name. */
-function personOf({ vault }: SessionKeeper, { account, context }: BeginRequest, subject: string): string {
-  return context.certificate === undefined
-    ? vault.person(account, subject)
-    : vault.administrator(account, subject);
 }
 
 /**

@@ -11,6 +11,7 @@ import type {
   BeginRequest,
   ClientContext,
   LiveSession,
+  PersonKind,
   SessionObserver,
   SessionService,
   SessionSettings,
@@ -122,9 +123,14 @@ class Sessions implements SessionService {
     return wasAlive;
   }
 
-  async endPerson(account: string, subject: string, reason: EndReason): Promise<number> {
+  async endPerson(
+    account: string,
+    subject: string,
+    reason: EndReason,
+    kind: PersonKind = 'person',
+  ): Promise<number> {
     let ended = 0;
-    for (const person of this.#keeper.vault.persons(account, subject)) {
+    for (const person of this.#keeper.vault.persons(account, subject, kind)) {
       ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason));
     }
     return ended;
@@ -133,11 +139,14 @@ class Sessions implements SessionService {
   async list(filter: {
     account?: string | undefined;
     subject?: string | undefined;
+    kind?: PersonKind;
   }): Promise<SessionSummary[]> {
     const keeper = this.#keeper;
-    const { account, subject } = filter;
+    const { account, subject, kind } = filter;
     const persons =
-      account === undefined || subject === undefined ? [undefined] : keeper.vault.persons(account, subject);
+      account === undefined || subject === undefined
+        ? [undefined]
+        : keeper.vault.persons(account, subject, kind);
     const families: StoredFamily[] = [];
     for (const person of persons) families.push(...(await keeper.ask(keeper.store.list(person))));
     return families.flatMap((family) => {
@@ -197,7 +206,7 @@ class Sessions implements SessionService {
   #summary(stored: StoredFamily): SessionSummary | undefined {
     const profile = this.#keeper.vault.openProfile(stored.id, stored.profile);
     if (profile === undefined) return undefined;
-    const { account, subject } = profile;
+    const { account, subject, certificate } = profile;
     const seenMs = Math.max(stored.state.seenMs, this.#keeper.registry.get(stored.id)?.seenMs ?? 0);
     return {
       id: stored.id,
@@ -207,6 +216,7 @@ class Sessions implements SessionService {
       created_at: new Date(stored.createdMs).toISOString(),
       last_seen_at: new Date(seenMs).toISOString(),
       generation: stored.state.generation,
+      ...(certificate === undefined ? {} : { administrator: true }),
     };
   }
 }

@@ -79,6 +79,9 @@ export interface BeginRequest {
   readonly replaces: LiveSession | undefined;
 }
 
+/** An administrator is nobody of the account, also where somebody there has the same name. */
+export type PersonKind = 'person' | 'administrator';
+
 /** One row of `zasov sessions list`. */
 export interface SessionSummary {
   readonly id: string;
@@ -88,6 +91,8 @@ export interface SessionSummary {
   readonly created_at: string;
   readonly last_seen_at: string;
   readonly generation: number;
+  /** Set for a session of one of the administrators. */
+  readonly administrator?: boolean;
 }
 
 /** Called by the service for metrics and logs; must not throw. */
@@ -126,9 +131,14 @@ export interface SessionService {
   storeCookies(session: LiveSession, sentVersion: number, setCookies: readonly SetCookie[]): Promise<boolean>;
   end(session: LiveSession, reason: EndReason): Promise<void>;
   endById(id: string, reason: EndReason): Promise<boolean>;
-  /** Ends every session of a person. @returns how many were alive. */
-  endPerson(account: string, subject: string, reason: EndReason): Promise<number>;
-  list(filter: { account?: string | undefined; subject?: string | undefined }): Promise<SessionSummary[]>;
+  /** Ends every session of a person, or of an administrator of that name. @returns how many were alive. */
+  endPerson(account: string, subject: string, reason: EndReason, kind?: PersonKind): Promise<number>;
+  /** Lists sessions. @param filter account and subject together are one person, or one administrator by `kind`. */
+  list(filter: {
+    account?: string | undefined;
+    subject?: string | undefined;
+    kind?: PersonKind;
+  }): Promise<SessionSummary[]>;
   /** How many signed-in sessions are alive. */
   count(): Promise<number>;
   /** Registers an open stream; it is closed when the session ends. @returns a function that takes it off. */
