@@ -3,6 +3,7 @@ import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
 import { runKeys } from './keys.ts';
+import { runRegions } from './regions.ts';
 import { runReload } from './reload.ts';
 import { runTest } from './policy-test.ts';
 import { runSchema } from './schema.ts';
@@ -35,6 +36,10 @@ const COMMANDS: Record<string, Command> = {
   sessions: {
     summary: 'list | revoke                           sessions of a running gateway',
     run: runSessions,
+  },
+  regions: {
+    summary: 'list | drain | undrain | seal | unseal  regions of a running gateway',
+    run: runRegions,
   },
   admins: {
     summary: 'enrol                                    the two administrators',

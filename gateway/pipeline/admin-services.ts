@@ -1,6 +1,6 @@
 import type { Administrator } from '../admin/admin.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
-import type { OwnAnswer } from './own-answer.ts';
+import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** What the stages need where administrators are served. */

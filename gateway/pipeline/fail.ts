@@ -1,9 +1,9 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_ADMIN_COOKIE, CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
-import { OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
+import { ACCOUNT_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
 import { limitHeaders } from './limit.ts';
-import type { OwnAnswer } from './own-answer.ts';
+import type { OwnAnswer } from './own-page.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
 import type { RequestContext } from './request-context.ts';
 
@@ -56,6 +56,7 @@ export function failureAnswer(
 /** RFC 9110 section 15.5.6 wants to hear what is possible instead. */
 function allowedMethods({ path }: RequestContext): string {
   if (path === ROTATE_PATH) return 'POST';
+  if (path === ACCOUNT_PATH) return 'GET, HEAD, POST';
   return path.startsWith(OWN_PREFIX) ? 'GET, HEAD' : 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 }
 

@@ -10,6 +10,8 @@ const KEY_DEFAULT: RouteLimit = {
   per: ['api_key'],
   requests: { name: 'api_key', count: 7, windowMs: 1000 },
 };
+/** What a session gets on the account page, whose every view asks the stores. */
+const ACCOUNT_RATE: RequestRate = { name: 'account', count: 60, windowMs: 60_000 };
 const GENERATION_DIGITS = 2;
 const NO_HEADERS: readonly string[] = [];
 
@@ -39,6 +41,11 @@ export function limitPrincipal(context: RequestContext, limits: LimitTable): voi
     const own = by === 'api_key' ? context.key?.rate : undefined;
     count(context, limits, own ?? limit.requests, name);
   }
+}
+
+/** Counts a request to the account page for its session. @throws GatewayError `rate_limited`. */
+export function limitAccountPage(context: RequestContext, limits: LimitTable, sessionId: string): void {
+  count(context, limits, ACCOUNT_RATE, sessionId);
 }
 
 /** `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers), as flat names and values. */

@@ -5,7 +5,7 @@ import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import type { AnswerOutcome, ObservedAnswer } from './answer-outcome.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
-import { isForPage, renewedCookie, vaultedCookies } from './upstream-cookies.ts';
+import { isForPage, issueSuccessor, mayCarryCookie, vaultedCookies } from './upstream-cookies.ts';
 
 /**
  * Draws the consequences of an answer for the session of an administrator. The certificate says who it is, so the
@@ -32,7 +32,7 @@ export async function observeAdministrator(
   for (const person of changed) await services.credentials.changed(context.account, person);
   const setCookies = vaultedCookies(context, answer.headers, clock.now());
   if (began !== undefined || session === undefined) {
-    if (session === undefined && !isForPage(context, answer)) return UNCHANGED;
+    if (session === undefined && !(isForPage(context) && mayCarryCookie(answer))) return UNCHANGED;
     const begun = await sessions.begin({
       account: context.account,
       subject: administrator.name,
@@ -55,5 +55,5 @@ async function continued(
   const isCurrent = session.jarVersion === context.jarVersion;
   if (setCookies.length > 0 && isCurrent)
     await services.sessions.storeCookies(session, context.jarVersion, setCookies);
-  return renewedCookie(context, services, answer);
+  return mayCarryCookie(answer) ? { setCookie: await issueSuccessor(context, services) } : UNCHANGED;
 }

@@ -80,18 +80,24 @@ export async function liveCookies(
   }
   if (cookies.length > 0 && isCurrent)
     await services.sessions.storeCookies(session, context.jarVersion, cookies);
-  return renewedCookie(context, services, answer);
+  return mayCarryCookie(answer) ? { setCookie: await issueSuccessor(context, services) } : UNCHANGED;
 }
 
-/** A successor of the session's id, when one is due and the answer may carry it. */
-export async function renewedCookie(
+/** The `Set-Cookie` value of the session's next id, when one is due and this answer is one that a browser keeps. */
+export async function issueSuccessor(
   context: RequestContext,
   services: PipelineServices,
-  answer: ObservedAnswer,
-): Promise<AnswerChange> {
+): Promise<string | undefined> {
   const { verdict } = context;
-  if (verdict.kind !== 'live' || !verdict.due || !isForPage(context, answer)) return UNCHANGED;
-  return { setCookie: await rotated(services, verdict) };
+  if (verdict.kind !== 'live' || !verdict.due) return undefined;
+  return isForPage(context) ? await rotated(services, verdict) : undefined;
+}
+
+/** Whether a page or a script of one asks: what else a page loads may end up in caches that are shared by pages. */
+export function isForPage({ head: { fetchDest } }: RequestContext): boolean {
+  return (
+    fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty'
+  );
 }
 
 /** A store that is away costs a rotation and not the answer: the id that the browser holds stays valid. */
@@ -126,10 +132,7 @@ function isSharedCacheable(headers: IncomingHttpHeaders): boolean {
   return control !== undefined && /\b(?:public|s-maxage|immutable)\b/i.test(control);
 }
 
-/** Whether an answer goes to a page or a script of one, and no cache keeps it: then it may carry the session's cookie. */
-export function isForPage(context: RequestContext, answer: ObservedAnswer): boolean {
-  const { fetchDest } = context.head;
-  const isPage =
-    fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty';
-  return isPage && answer.status !== 304 && !isSharedCacheable(answer.headers);
+/** Whether an answer may carry the session's cookie: no cache keeps it for others. */
+export function mayCarryCookie(answer: ObservedAnswer): boolean {
+  return answer.status !== 304 && !isSharedCacheable(answer.headers);
 }

@@ -32,7 +32,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility }) => ({
       id,
       nodes,
       role,
@@ -43,6 +43,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         unhealthyAfter: health.unhealthy_after,
         healthyAfter: health.healthy_after,
       },
+      facility,
     })),
     routing: compileRouting(settings),
     routes: settings.routes.map((route): Route => {
@@ -51,6 +52,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         name: route.name,
         matches: compileRequestRule(route.match, isOpening ? 'grants' : 'restricts'),
         access: route.access,
+        writes: route.writes,
         onUnauthenticated: route.on_unauthenticated,
         limit: compileLimit(settings, route.limit),
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
@@ -118,6 +120,9 @@ function compileRouting({ routing, regions }: PolicySettings): RoutingPolicy {
     defaultRegion: routing.home.default ?? ids[0] ?? '',
     homeByAccount: new Map(Object.entries(routing.home.accounts)),
     failover: routing.failover ?? ids,
+    readsNearest: routing.reads === 'nearest',
+    maxLagMs: routing.max_lag,
+    writeWaitMs: routing.write_wait,
     retryAttempts: routing.retry.attempts,
   };
 }

@@ -45,15 +45,6 @@ const WAITING: readonly Gap[] = [
     says: 'regions.facility: no signal is taken yet',
     isAsked: ({ regions }) => regions.some((each) => each.facility !== undefined),
   },
-  {
-    says: 'regions.role: writes go to the home region, and to the next one that answers when it does not',
-    isAsked: ({ regions }) => regions.some(({ role }) => role !== 'auto'),
-  },
-  { says: 'routes.writes: not told apart yet', isAsked: ({ routes }) => routes.some(({ writes }) => writes) },
-  {
-    says: 'routing.reads nearest: everything goes to the home region',
-    isAsked: ({ routing }) => routing.reads === 'nearest',
-  },
 ];
 
 /** Says which settings of a valid set this version does not act on, so that nobody relies on them by mistake. */

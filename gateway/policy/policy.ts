@@ -43,6 +43,8 @@ interface RegionPolicy {
   readonly nodes: readonly string[];
   readonly role: 'primary' | 'replica' | 'auto';
   readonly health: HealthPolicy;
+  /** Where the key is that signs the signals of its data centre. */
+  readonly facility?: { readonly secret: SecretReference } | undefined;
 }
 
 /** Which region answers for which account. */
@@ -50,6 +52,10 @@ export interface RoutingPolicy {
   readonly defaultRegion: string;
   readonly homeByAccount: ReadonlyMap<string, string>;
   readonly failover: readonly string[];
+  /** Whether the nearest copy answers reads, and not the one at home. */
+  readonly readsNearest: boolean;
+  readonly maxLagMs: number;
+  readonly writeWaitMs: number;
   readonly retryAttempts: number;
 }
 
@@ -71,6 +77,8 @@ export interface Route {
   readonly name: string;
   readonly matches: RequestRule;
   readonly access: RouteAccess;
+  /** Whether every request changes data, whatever its method. */
+  readonly writes: boolean;
   readonly onUnauthenticated: 'login' | '401';
   readonly limit: RouteLimit | undefined;
   /** The largest request body that this route takes, in bytes. */
@@ -136,6 +144,8 @@ export interface ApiKeyPolicy {
    * case, with `-` for all but letters and digits.
    */
   readonly heldHeaders: ReadonlySet<string>;
+  /** How many keys that work a person may come to by making them. */
+  readonly ownKeys: number;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
   readonly upstreamHeader: string | undefined;
   /** What the key service works with. */

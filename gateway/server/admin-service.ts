@@ -1,7 +1,7 @@
 import type { Administrator } from '../admin/admin.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { AdminServices } from '../pipeline/admin-services.ts';
-import type { OwnAnswer } from '../pipeline/own-answer.ts';
+import type { OwnAnswer } from '../pipeline/own-page.ts';
 import type { RequestContext } from '../pipeline/request-context.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
 

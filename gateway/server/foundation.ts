@@ -7,18 +7,21 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SessionService } from '../session/session.ts';
 import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
-import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
+import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
 export interface Foundation {
@@ -35,9 +38,13 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** What people see on their account page. */
+  readonly alarms: AlarmBook;
   readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
+  /** Conditions of regions, and the door for signals. */
+  readonly regions: Regions;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
@@ -57,10 +64,12 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
   return (error) => logger.error(message, { error });
 }
 
-/** What the control socket can do to sessions and API keys. */
+/** What the control socket can do to sessions, API keys and regions. */
 export function principalOperations({
   sessions,
   apiKeys,
+  regions,
+  audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: async (filter) => {
@@ -72,19 +81,21 @@ export function principalOperations({
     revokeSession: (id) => sessions.endById(id, 'revoked'),
     revokePerson: async (account, subject) =>
       (await sessions.endPerson(account, subject, 'revoked')) +
-      (await sessions.endPerson(account, subject, 'revoked', 'administrator')),
+      (await sessions.endAdministrator(account, subject, 'revoked')),
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys),
+    ...regionOperations({ regions, audit }),
   };
 }
 
-/** Sets the gauges of sessions and keys before each scrape; they are the node's, so one process of it does. */
-export function collectPrincipals({ registry, metrics, sessions, apiKeys }: Foundation): void {
+/** Sets the gauges of sessions, keys and regions before each scrape; they are the node's, so one process of it does. */
+export function collectPrincipals({ registry, metrics, sessions, apiKeys, regions }: Foundation): void {
+  registry.onCollect(() => regions.collect());
   registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
   registry.onCollect(async () => collectKeys(metrics, await apiKeys.service.census()));
 }
 
-/** Sets the gauges of nodes and certificates before each scrape. */
+/** Sets the gauges of nodes and certificates before each scrape; each process that serves has its own view of them. */
 export function collectTraffic(
   { registry, metrics }: Foundation,
   inForce: { collectHealth(): void },
@@ -92,8 +103,9 @@ export function collectTraffic(
 ): void {
   registry.onCollect(() => {
     inForce.collectHealth();
-    for (const { host, expiresAtMs } of endpoint.snapshot.expiries)
+    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
       metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
+    }
   });
 }
 

@@ -123,17 +123,12 @@ class Sessions implements SessionService {
     return wasAlive;
   }
 
-  async endPerson(
-    account: string,
-    subject: string,
-    reason: EndReason,
-    kind: PersonKind = 'person',
-  ): Promise<number> {
-    let ended = 0;
-    for (const person of this.#keeper.vault.persons(account, subject, kind)) {
-      ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason));
-    }
-    return ended;
+  endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number> {
+    return this.#endAll(this.#keeper.vault.persons(account, subject), reason, exceptId);
+  }
+
+  endAdministrator(account: string, name: string, reason: EndReason): Promise<number> {
+    return this.#endAll(this.#keeper.vault.persons(account, name, 'administrator'), reason);
   }
 
   async list(filter: {
@@ -203,10 +198,17 @@ class Sessions implements SessionService {
     this.#keeper.stop();
   }
 
+  async #endAll(persons: readonly string[], reason: EndReason, exceptId?: string): Promise<number> {
+    let ended = 0;
+    for (const person of persons)
+      ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason, exceptId));
+    return ended;
+  }
+
   #summary(stored: StoredFamily): SessionSummary | undefined {
     const profile = this.#keeper.vault.openProfile(stored.id, stored.profile);
     if (profile === undefined) return undefined;
-    const { account, subject, certificate } = profile;
+    const { account, subject, userAgent, network, certificate } = profile;
     const seenMs = Math.max(stored.state.seenMs, this.#keeper.registry.get(stored.id)?.seenMs ?? 0);
     return {
       id: stored.id,
@@ -216,6 +218,8 @@ class Sessions implements SessionService {
       created_at: new Date(stored.createdMs).toISOString(),
       last_seen_at: new Date(seenMs).toISOString(),
       generation: stored.state.generation,
+      user_agent: userAgent,
+      network,
       ...(certificate === undefined ? {} : { administrator: true }),
     };
   }

@@ -91,6 +91,9 @@ export interface SessionSummary {
   readonly created_at: string;
   readonly last_seen_at: string;
   readonly generation: number;
+  /** What it was begun with: the first 200 characters, and /24 or /64 of the address. */
+  readonly user_agent: string;
+  readonly network: string;
   /** Set for a session of one of the administrators. */
   readonly administrator?: boolean;
 }
@@ -131,8 +134,10 @@ export interface SessionService {
   storeCookies(session: LiveSession, sentVersion: number, setCookies: readonly SetCookie[]): Promise<boolean>;
   end(session: LiveSession, reason: EndReason): Promise<void>;
   endById(id: string, reason: EndReason): Promise<boolean>;
-  /** Ends every session of a person, or of an administrator of that name. @returns how many were alive. */
-  endPerson(account: string, subject: string, reason: EndReason, kind?: PersonKind): Promise<number>;
+  /** Ends every session of a person, but the one of `exceptId`. @returns how many were alive. */
+  endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number>;
+  /** Ends every session of an administrator in an account. @returns how many were alive. */
+  endAdministrator(account: string, name: string, reason: EndReason): Promise<number>;
   /** Lists sessions. @param filter account and subject together are one person, or one administrator by `kind`. */
   list(filter: {
     account?: string | undefined;
