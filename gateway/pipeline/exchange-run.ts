@@ -9,7 +9,7 @@ import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
-import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
+import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
 import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
@@ -105,7 +105,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authorized(): void {
     const context = this.#context;
     const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
-    if (!mayRecognise(context.snapshot.policy.sessions, context)) {
+    if (!mayRecognise(context.snapshot.policy, context)) {
       this.#forward(body);
       return;
     }
@@ -195,10 +195,22 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     );
   }
 
-  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] {
+  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
     this.#context.status = status;
+    const { replacement } = change;
+    if (replacement !== undefined) return this.#openReplaced(replaceInHeaders(headers, replacement), change);
     this.#watchStream(headers);
     return answerHeaders(this.#context, headers, change);
+  }
+
+  /** A body that was replaced is sent at once, and what the upstream says is dropped. */
+  #openReplaced(headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
+    const { status } = this.#context;
+    const own = answerHeaders(this.#context, headers, change);
+    const body = change.replacement?.body;
+    if (body === undefined) return own;
+    this.#answer({ status, headers: own, body });
+    return undefined;
   }
 
   /** Event streams and long answers are cut when their session or key ends. */

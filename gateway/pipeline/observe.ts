@@ -7,6 +7,7 @@ import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
 import { observeAdministrator } from './observe-administrator.ts';
+import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -40,7 +41,8 @@ export function isUneventful(
  * A request under a key begins and ends no session; all that it can do is change a credential.
  *
  * @throws GatewayError `session_ended` when the answer must not reach the client: its session ended under way; the
- *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet.
+ *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet;
+ *   `upstream_failed` as `handOut`.
  */
 export async function observe(
   context: RequestContext,
@@ -49,12 +51,24 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
-  const { administrator } = context;
+  const change = await observePrincipal(context, services, outcome, answer);
+  if (recognition === undefined || recognition.handOuts.length === 0) return change;
+  const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
+  return replacement === undefined ? change : { ...change, replacement };
+}
+
+function observePrincipal(
+  context: RequestContext,
+  services: PipelineServices,
+  outcome: AnswerOutcome,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
+  const { administrator, key } = context;
   if (administrator !== undefined)
     return observeAdministrator(context, services, administrator, outcome, answer);
-  return context.key === undefined
+  return key === undefined
     ? observeSession(context, services, outcome, answer)
-    : observeKey(context, services, context.key, outcome.changed);
+    : observeKey(context, services, key, outcome.changed);
 }
 
 async function observeSession(

@@ -19,6 +19,7 @@ import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
+import { approvalsView, revokeCertificates } from './admin-api.ts';
 import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
 import type { Regions } from './open-regions.ts';
@@ -68,6 +69,7 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
 export function principalOperations({
   sessions,
   apiKeys,
+  admins,
   regions,
   audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
@@ -84,6 +86,8 @@ export function principalOperations({
       (await sessions.endAdministrator(account, subject, 'revoked')),
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys),
+    listAdmins: () => approvalsView(admins),
+    revokeCertificates: (body) => revokeCertificates(admins, 'control socket', body),
     ...regionOperations({ regions, audit }),
   };
 }
