@@ -137,7 +137,9 @@ export class RequestContext implements MatchableRequest, ClientContext {
 
   /** The person that the request runs as, once authenticated on a route that wants one. */
   get subject(): string | undefined {
-    return this.session?.subject ?? this.key?.subject ?? this.administrator?.name;
+    // An administrator is nobody of the CRM, whatever name they have.
+    if (this.administrator !== undefined) return undefined;
+    return this.session?.subject ?? this.key?.subject;
   }
 
   header(name: string): string | undefined {

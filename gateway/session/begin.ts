@@ -53,6 +53,7 @@ export async function begin(
     keeper.clock,
   );
   family.fits(context, { userAgent: true, network: true });
+  if (subject !== undefined) keeper.observer.began?.(family.identity, whatWas(replaced));
   const endedMeanwhile = keeper.registry.reasonOf(id);
   if (endedMeanwhile === undefined) {
     keeper.renew(family);
@@ -72,4 +73,9 @@ export function cookieOf({ endsMs, profile }: LiveFamily, token: string, nowMs: 
   const seconds = Math.max(0, Math.floor((endsMs - nowMs) / 1000));
   const name = profile.certificate === undefined ? SESSION_COOKIE : ADMIN_COOKIE;
   return `${name}=${token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
+}
+
+function whatWas(replaced: LiveFamily | undefined): 'nothing' | 'anonymous' | 'session' {
+  if (replaced === undefined) return 'nothing';
+  return replaced.subject === undefined ? 'anonymous' : 'session';
 }
