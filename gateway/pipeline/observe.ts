@@ -91,6 +91,7 @@ async function observeSession(
       setCookies,
       replaces: session,
     });
+    services.ownWrites.began(context, begun.session.id);
     return { setCookie: begun.setCookie };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {
