@@ -5,12 +5,13 @@ import { UsageError } from './usage-error.ts';
 
 const OPTIONS = {
   data: { type: 'string', default: 'var' },
+  policies: { type: 'string', default: 'policies' },
   out: { type: 'string', default: '.' },
   csr: { type: 'string' },
   json: { type: 'boolean', default: false },
 } as const;
 
-const USAGE = `zasov admins enrol NAME [--data DIR] [--out DIR] [--csr FILE] [--json]`;
+const USAGE = `zasov admins enrol NAME [--data DIR] [--policies DIR|FILE] [--out DIR] [--csr FILE] [--json]`;
 
 /**
  * `zasov admins …`: the two administrators and what both must agree to.

@@ -78,7 +78,7 @@ export async function openFoundation(
     apiKeys,
     regions,
     admins,
-    loadCertificates: certificateLoader(data, clock),
+    loadCertificates: certificateLoader(data, keyring, clock),
     limits: shareLimits(connection, keyring),
   };
 }

@@ -13,7 +13,11 @@ import type { Policy } from '../policy/policy.ts';
  * @param data the data directory.
  * @throws GatewayError `internal` when there are none to be read.
  */
-export async function readKeyring(policy: Policy, data: string, environment: Environment): Promise<Keyring> {
+export async function readKeyring(
+  policy: Pick<Policy, 'masterKey'>,
+  data: string,
+  environment: Environment,
+): Promise<Keyring> {
   const reference = policy.masterKey ?? { kind: 'file', path: join(data, 'master.key') };
   if (reference.kind === 'file')
     return parseKeyring(await readOrMakeKeyFile(reference.path, createMasterKey));

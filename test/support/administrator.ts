@@ -2,6 +2,8 @@ import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypt
 
 import { openAdminAuthority } from '../../gateway/admin/admin-authority.ts';
 import type { Administrator } from '../../gateway/admin/admin.ts';
+import { readKeyring } from '../../gateway/server/read-keyring.ts';
+import { sealedKeyFiles } from '../../gateway/store/key-file.ts';
 import { fingerprintOf, issueClientCertificate } from '../../gateway/admin/client-certificate.ts';
 
 /** Somebody with a key of their own, perhaps one of the two. */
@@ -26,7 +28,8 @@ export async function certify(
   nowMs: number,
   days?: number,
 ): Promise<X509Certificate> {
-  const authority = await openAdminAuthority(data, nowMs);
+  const keys = sealedKeyFiles(await readKeyring({ masterKey: undefined }, data, {}));
+  const authority = await openAdminAuthority(data, keys, nowMs);
   const request = { name, publicKey, nowMs };
   return new X509Certificate(
     issueClientCertificate(authority, days === undefined ? request : { ...request, days }),
