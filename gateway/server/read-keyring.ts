@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 
 import type { Environment } from '../config/environment.ts';
 import { readOrMakeKeyFile } from '../config/master-key-file.ts';
@@ -24,4 +24,10 @@ export async function readKeyring(
   const reading = readSecret(reference, environment);
   if ('value' in reading) return parseKeyring(reading.value);
   throw new GatewayError('internal', `secrets.master_key: ${reading.problem}`);
+}
+
+/** Whether the master keys lie beside what they protect, so that whoever takes the disk has both. */
+export function isKeyWithData({ masterKey }: Pick<Policy, 'masterKey'>, data: string): boolean {
+  if (masterKey === undefined) return true;
+  return masterKey.kind === 'file' && !relative(resolve(data), resolve(masterKey.path)).startsWith('..');
 }

@@ -281,6 +281,24 @@ await test('a store that is put back to an earlier state, or emptied, opens no s
   t.equal(database.prepare('SELECT count(*) AS n FROM records').get()?.['n'], 1, 'the store has it again');
 });
 
+await test('a condition lives through a change of the master key', async (t) => {
+  const clock = new ManualClock();
+  const path = join(temporaryDirectory(), 'records.db');
+  const [first, second] = ['1', '2'].map((kid) => `${kid}:${createMasterKey().trim().slice(2)}`);
+  const conditionUnder = async (...keys: (string | undefined)[]) => {
+    const each = await new RegionNode(path, parseKeyring(keys.join('\n')), clock).start();
+    await settle([each], clock);
+    const condition = each.conditions.of('msk');
+    if (keys.length === 1 && condition === 'open') await each.conditions.tighten('msk', 'drain');
+    each.close();
+    return condition;
+  };
+  t.equal(await conditionUnder(first), 'open');
+  t.equal(await conditionUnder(second, first), 'draining');
+  t.equal(await conditionUnder(second), 'draining');
+  t.equal(await conditionUnder(first), 'sealed', 'and is closed to whoever lacks the key');
+});
+
 await test('nothing on disk or in the store says which regions are closed and why', async (t) => {
   const { nodes, path } = await twoNodes();
   t.teardown(() => nodes.forEach((each) => each.close()));
