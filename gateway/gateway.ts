@@ -7,7 +7,9 @@ import type { Environment } from './config/environment.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
+import { OwnWrites } from './pipeline/own-writes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
+import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
@@ -15,6 +17,7 @@ import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import {
   collectPrincipals,
+  collectTraffic,
   type Foundation,
   principalOperations,
   reportFailure,
@@ -113,7 +116,7 @@ async function prepareTraffic(
     takeAnonymous(network: string, countHere: (network: string) => Promise<boolean>): Promise<boolean>;
   },
 ) {
-  const { clock, logger, metrics, registry, keyring, sessions, apiKeys } = foundation;
+  const { clock, logger, metrics, keyring, sessions, apiKeys } = foundation;
   const certificates = await foundation.loadCertificates(policy);
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
@@ -128,16 +131,12 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
-    report: createRequestReport(metrics, logger),
+    report: createRequestReport(metrics, logger, foundation.audit),
+    ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
-  registry.onCollect(() => {
-    inForce.collectHealth();
-    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
-      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
-    }
-  });
+  collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
     every(TICK_MS, () => sessions.tick().catch(failed)),
@@ -178,6 +177,7 @@ async function serveAlone(
   );
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });
+  foundation.audit.note(startEvent(version, policy));
   return {
     listeners: open.listeners,
     trust: trustOf(authority),
@@ -185,6 +185,7 @@ async function serveAlone(
     stop: async () => {
       open.setReady(false);
       logger.info('draining', { open: pipeline.open });
+      foundation.audit.note({ event: 'gateway.stopping' });
       open.stopAccepting();
       await pipeline.drain(inForce.policy.protection.drainMs);
       await closeAll(closers);
@@ -220,12 +221,14 @@ async function supervise(
     closers,
   );
   logger.info('serving', { version: options.version, workers: count, ...node.listeners });
+  foundation.audit.note(startEvent(options.version, policy, count));
   return {
     listeners: node.listeners,
     trust: trustOf(node.authority),
     reload: () => node.reload(),
     stop: async () => {
       logger.info('draining', { workers: count });
+      foundation.audit.note({ event: 'gateway.stopping' });
       await node.drain();
       await closeAll(closers);
       logger.info('stopped');

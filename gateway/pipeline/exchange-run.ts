@@ -2,15 +2,18 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Exchange, ExchangeListener } from '../proxy/exchange.ts';
-import { type AnswerSink, Forwarding } from '../proxy/forwarding.ts';
+import type { AnswerSink } from '../proxy/forward-request.ts';
+import { Forwarding } from '../proxy/forwarding.ts';
 import { RequestBody } from '../proxy/request-body.ts';
+import type { TroubleKind } from '../upstream/fleet.ts';
+import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
-import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
+import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
-import { chooseNodes, nodeRefused } from './choose-nodes.ts';
+import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
 import type { OwnAnswer } from './own-page.ts';
@@ -24,6 +27,9 @@ import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
 const LONG_ANSWER_BYTES = 1024 * 1024;
+
+/** One for all requests that need no second try. */
+const NONE_TRIED: UpstreamNode[] = [];
 
 /** A stream that ends only when it is told to. */
 export interface OpenStream {
@@ -41,6 +47,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #recognition: Recognition | undefined;
   #isEvents = false;
   #maxAge: NodeJS.Timeout | undefined;
+  #tried: UpstreamNode[] = NONE_TRIED;
 
   /** @param streams takes this run up while its answer is an event stream. */
   constructor(
@@ -84,7 +91,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     authorize(context);
     limitPrincipal(context, this.#services.limits);
     const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
-    if (!mayRecognise(context.snapshot.policy.sessions, context)) {
+    if (!mayRecognise(context.snapshot.policy, context)) {
       this.#forward(body);
       return;
     }
@@ -115,9 +122,19 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   #forward(body: RequestBody | undefined): void {
+    const node = chooseNode(this.#context, this.#services);
+    if (!(node instanceof Promise)) {
+      this.#send(body, node);
+      return;
+    }
+    node.then((found) => this.#send(body, found)).catch((error: unknown) => this.fail(error));
+  }
+
+  #send(body: RequestBody | undefined, node: UpstreamNode): void {
+    // The client may have gone while there was no primary.
+    if (this.#exchange.closed) return;
     const context = this.#context;
     const { protection, routing } = context.snapshot.policy;
-    const nodes = chooseNodes(context);
     const headers = upstreamHeaders(context, this.#services.signer, this.#services.clock.now());
     if (body !== undefined && context.head.contentLength !== undefined) {
       headers.push('content-length', context.head.contentLength);
@@ -129,14 +146,15 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
         path: context.target,
         headers,
         body,
-        mayIdle: context.head.accept.includes('text/event-stream'),
+        isReplayable: body === undefined && !context.isWrite,
+        mayIdle: context.isStream,
         upstreamTimeoutMs: protection.upstreamTimeoutMs,
         // A paused reader is more common than a paused writer.
         stallMs: 2 * protection.bodyIdleTimeoutMs,
       },
       this,
-      nodes,
-      routing.retryAttempts,
+      node,
+      { attempts: routing.retryAttempts, budget: context.snapshot.upstreams.fleet.retries },
     );
     context.forwarding = forwarding;
     forwarding.start();
@@ -152,16 +170,33 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined> {
     const context = this.#context;
+    const node = context.forwarding?.node;
+    if (node !== undefined) {
+      noteAnswer(context.snapshot.upstreams, node, status, headers);
+      context.wroteCookie = this.#services.ownWrites.noteAnswer(context, node, status, headers);
+    }
     if (isUneventful(context, this.#recognition, headers)) return this.#open(status, headers, UNCHANGED);
     return observe(context, this.#services, this.#recognition, { status, headers, prefix }).then((change) =>
       this.#open(status, headers, change),
     );
   }
 
-  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] {
+  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
     this.#context.status = status;
+    const { replacement } = change;
+    if (replacement !== undefined) return this.#openReplaced(replaceInHeaders(headers, replacement), change);
     this.#watchStream(headers);
     return answerHeaders(this.#context, headers, change);
+  }
+
+  /** A body that was replaced is sent at once, and what the upstream says is dropped. */
+  #openReplaced(headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
+    const { status } = this.#context;
+    const own = answerHeaders(this.#context, headers, change);
+    const body = change.replacement?.body;
+    if (body === undefined) return own;
+    this.#answer({ status, headers: own, body });
+    return undefined;
   }
 
   /** Event streams and long answers are cut when their session or key ends. */
@@ -192,8 +227,20 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     else this.#exchange.destroy();
   }
 
-  unreachable(node: UpstreamNode): void {
-    nodeRefused(this.#context, this.#services, node);
+  trouble(node: UpstreamNode, kind: TroubleKind): void {
+    noteFailure(this.#context.snapshot.upstreams, node, kind);
+  }
+
+  another(failed: UpstreamNode): UpstreamNode | undefined | Promise<UpstreamNode> {
+    if (this.#tried.length === 0) this.#tried = [];
+    this.#tried.push(failed);
+    try {
+      const next = chooseNode(this.#context, this.#services, this.#tried);
+      this.#services.report.failover(failed.region, failed.origin);
+      return next;
+    } catch {
+      return undefined;
+    }
   }
 
   fail(thrown: unknown): void {

@@ -6,6 +6,7 @@ import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -37,7 +38,8 @@ export function isUneventful(
  * A request under a key begins and ends no session; all that it can do is change a credential.
  *
  * @throws GatewayError `session_ended` when the answer must not reach the client: its session ended under way; the
- *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet.
+ *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet;
+ *   `upstream_failed` as `handOut`.
  */
 export async function observe(
   context: RequestContext,
@@ -46,9 +48,13 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
-  return context.key === undefined
-    ? observeSession(context, services, outcome, answer)
-    : observeKey(context, services, context.key, outcome.changed);
+  const change =
+    context.key === undefined
+      ? await observeSession(context, services, outcome, answer)
+      : await observeKey(context, services, context.key, outcome.changed);
+  if (recognition === undefined || recognition.handOuts.length === 0) return change;
+  const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
+  return replacement === undefined ? change : { ...change, replacement };
 }
 
 async function observeSession(

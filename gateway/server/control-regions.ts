@@ -4,13 +4,13 @@ import type { RegionCauses } from '../upstream/region-state.ts';
 import type { Regions } from './open-regions.ts';
 
 /** One node of the CRM, as the status tells it. */
-export interface NodeStatus {
+interface NodeStatus {
   readonly region: string;
   readonly url: string;
   readonly healthy: boolean;
   /** What the node says of itself, where it says anything. */
   readonly role?: string | undefined;
-  readonly lag_ms?: number | undefined;
+  readonly lag_ms?: number | null | undefined;
 }
 
 /** One region, as `zasov regions list` shows it. */
@@ -112,7 +112,7 @@ export function refuseUnseal(operations: RegionOperations, id: string): Answer {
 }
 
 const HOW_TO_UNSEAL = (id: string) =>
-  `opening it takes both administrators: one proposes it with "zasov admins propose unseal_region region=${id}", ` +
+  `opening it takes both administrators: one proposes it with "zasov admins propose unseal_region ${id}", ` +
   'the other approves. With nobody enrolled it stays sealed until both are';
 
 function unknownRegion(id: string): Answer {
