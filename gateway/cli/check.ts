@@ -36,14 +36,19 @@ export async function runCheck(argv: readonly string[]): Promise<number> {
     ...mistakes,
     ...refused.map((setting) => `${values.policies}: not possible in this version: ${setting}`),
   ];
-  const verdict = 'policy' in reading && isGood ? goodVerdict(values.policies, reading.policy) : undefined;
-  const notes = [
+  const closing =
+    'policy' in reading && isGood
+      ? [goodVerdict(values.policies, reading.policy), ...notes(waiting, warnings)]
+      : ['', counted(lines.length, 'mistake')];
+  process.stdout.write(`${[...lines, ...closing].join('\n')}\n`);
+  return isGood ? 0 : 1;
+}
+
+function notes(waiting: readonly string[], warnings: readonly string[]): string[] {
+  return [
     ...waiting.map((setting) => `  not in force in this version: ${setting}`),
     ...warnings.map((warning) => `  note: ${warning}`),
   ];
-  const closing = verdict === undefined ? ['', counted(lines.length, 'mistake')] : [verdict, ...notes];
-  process.stdout.write(`${[...lines, ...closing].join('\n')}\n`);
-  return isGood ? 0 : 1;
 }
 
 function goodVerdict(path: string, { routes, regions }: Policy): string {

@@ -106,22 +106,19 @@ export class RegionLedger {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const record = await records.read(KIND, region);
       // Asked for in each try: what another call has recorded meanwhile is no report any more.
-      const { reports, relief, token } = entry();
+      const wanted = entry();
+      const { reports, relief } = wanted;
       const { facts: before, isBehind, isReadable } = this.#compare(region, record);
-      if (!isReadable && relief !== 'unseal')
-        throw new GatewayError('store_unavailable', `the record of region ${region} cannot be opened`);
+      refuse(region, wanted, before, isReadable);
       const repeated = new Set(reports.filter(({ id }) => hasSeen(before.seen, id)));
       const isNews = relief !== undefined || repeated.size < reports.length;
       if (!isNews && !isBehind && !this.#old.has(region)) {
         this.#learn(region, before);
         return { facts: before, repeated };
       }
-      if (token !== undefined && hasSeen(before.seen, token.id))
-        throw new GatewayError('signal_replayed', `a signal for region ${region} came again`);
       const facts = this.#after(before, {
+        ...wanted,
         reports: reports.filter((each) => !repeated.has(each)),
-        relief,
-        token,
       });
       const body = seal.seal(region, facts);
       const version = (record?.version ?? 0) + 1;
@@ -173,4 +170,17 @@ export class RegionLedger {
     this.#facts.set(region, facts);
     this.#options.learnt(region, facts);
   }
+}
+
+/** @throws GatewayError for what must not be written on top of what is there. */
+function refuse(
+  region: string,
+  { relief, token }: RegionEntry,
+  { seen }: RegionFacts,
+  isReadable: boolean,
+): void {
+  if (!isReadable && relief !== 'unseal')
+    throw new GatewayError('store_unavailable', `the record of region ${region} cannot be opened`);
+  if (token !== undefined && hasSeen(seen, token.id))
+    throw new GatewayError('signal_replayed', `a signal for region ${region} came again`);
 }
