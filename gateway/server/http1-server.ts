@@ -22,6 +22,7 @@ export interface MessageHandler {
 export interface ListenerLimits {
   readonly headerBytes: number;
   readonly headerTimeoutMs: number;
+  readonly bodyIdleTimeoutMs: number;
   readonly connections: number;
 }
 
