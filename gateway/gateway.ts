@@ -1,45 +1,34 @@
 import { fork } from 'node:child_process';
-import { openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
 import { createAccountPage } from './console/account-page.ts';
-import { systemClock } from './core/clock.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
-import { createGatewayMetrics } from './observability/gateway-metrics.ts';
-import { bufferedDestination } from './observability/log-destination.ts';
-import { createLogger } from './observability/logger.ts';
-import { MetricRegistry } from './observability/metric-registry.ts';
-import { collectProcessMetrics } from './observability/process-metrics.ts';
+import { OwnWrites } from './pipeline/own-writes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
+import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
-import type { EndRelay } from './server/end-relay.ts';
 import {
-  certificateLoader,
   collectPrincipals,
+  collectTraffic,
   type Foundation,
   principalOperations,
   reportFailure,
   trustOf,
 } from './server/foundation.ts';
-import { openAdmins } from './server/open-admins.ts';
+import { openFoundation } from './server/open-foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
-import { openAudit } from './server/open-audit.ts';
-import { openKeys } from './server/open-keys.ts';
-import { openSessions } from './server/open-sessions.ts';
+import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { shareLimits } from './rate-limit/limit-store.ts';
 import { LimitTable } from './rate-limit/limit-table.ts';
-import { readKeyring } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
@@ -47,11 +36,7 @@ import type { Supervisor } from './server/supervisor.ts';
 import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
-import { familyTransitions } from './session/rotate.ts';
-import { openStore } from './store/open-store.ts';
 import { describeMistakes } from './tls/certificate-store.ts';
-import { TicketSecrets } from './tls/ticket-secrets.ts';
-import { shareTickets } from './tls/ticket-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 const TICK_MS = 1000;
@@ -71,7 +56,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await mkdir(options.data, { recursive: true, mode: 0o700 });
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, policy, count, closers);
-    const foundation = await lay(options, policy, closers);
+    const foundation = await openFoundation(options, policy, closers);
     for (const setting of notices)
       foundation.logger.warn('a setting is not in force in this version', { setting });
     return await serveAlone(options, foundation, policy, closers);
@@ -91,7 +76,7 @@ export async function composeWorker(
   const options = { ...start, environment, logFile: start.logFile ?? undefined };
   try {
     const { policy } = readFirstPolicy(options);
-    const foundation = await lay(options, policy, closers, link.relay);
+    const foundation = await openFoundation(options, policy, closers, link.relay);
     const source = { path: start.policies };
     const parts = await prepareTraffic(foundation, policy, closers, {
       ticketSecret: Buffer.from(start.tickets, 'base64'),
@@ -102,61 +87,19 @@ export async function composeWorker(
     const traffic = await openTraffic({ ...parts, policy, shared: start });
     closers.push(() => traffic.close());
     const { registry, sessions, apiKeys } = foundation;
-    return { registry, sessions, apiKeys, ...parts, traffic, source, close: () => closeAll(closers) };
+    return {
+      registry,
+      sessions,
+      apiKeys,
+      ...parts,
+      traffic,
+      source,
+      close: () => closeAll(closers),
+    };
   } catch (error) {
     await closeAll(closers);
     throw error;
   }
-}
-
-/** What every process of the gateway stands on. @param relay set where several processes share the store. */
-async function lay(
-  options: GatewayOptions,
-  policy: Policy,
-  closers: Closers,
-  relay?: EndRelay,
-): Promise<Foundation> {
-  const { data, environment, clock = systemClock, version } = options;
-  const logTo = options.logFile === undefined ? undefined : openSync(join(data, options.logFile), 'a', 0o600);
-  const destination = bufferedDestination(logTo, relay !== undefined);
-  const logger = createLogger({ level: policy.logLevel, clock, destination });
-  const registry = new MetricRegistry();
-  const metrics = createGatewayMetrics(registry);
-  closers.push(collectProcessMetrics(registry));
-  const keyring = await readKeyring(policy, data, environment);
-  const audit = openAudit({ policy, data, clock, metrics, logger });
-  closers.push(() => audit.close());
-  const opened = await openStore({
-    choice: policy.store,
-    data,
-    environment,
-    transitions: familyTransitions,
-    clock,
-    onUnreplicated: reportUnreplicated(metrics, clock, (level, message, facts) =>
-      logger[level](message, facts),
-    ),
-  });
-  const { store, keys: keyStore, records, connection } = opened;
-  closers.push(() => opened.close());
-  const base = { policy, records, keyring, clock, metrics, logger };
-  const { sessions, alarms } = openSessions({ ...base, store, relay });
-  closers.push(() => sessions.close());
-  const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
-  const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
-  closers.push(() => apiKeys.close());
-  const admins = await openAdmins({ ...facts, policy, keyring, audit });
-  closers.push(() => admins.close());
-  return {
-    ...facts,
-    keyring,
-    audit,
-    sessions,
-    apiKeys,
-    admins,
-    loadCertificates: certificateLoader(data, clock),
-    limits: shareLimits(connection, keyring),
-  };
 }
 
 /** What serves requests, alone or in a worker; the listeners are opened on it. */
@@ -170,13 +113,14 @@ async function prepareTraffic(
     takeAnonymous(network: string, countHere: (network: string) => Promise<boolean>): Promise<boolean>;
   },
 ) {
-  const { clock, logger, metrics, registry, keyring, sessions, apiKeys } = foundation;
+  const { clock, logger, metrics, keyring, sessions, apiKeys } = foundation;
   const certificates = await foundation.loadCertificates(policy);
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -185,22 +129,19 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
-    report: createRequestReport(metrics, logger),
+    report: createRequestReport(metrics, logger, foundation.audit),
+    administration: administration.services,
+    ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
-  registry.onCollect(() => {
-    inForce.collectHealth();
-    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
-      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
-    }
-  });
+  collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
     every(TICK_MS, () => sessions.tick().catch(failed)),
     every(TICK_MS, () => apiKeys.tick()),
   );
-  return { inForce, pipeline, endpoint, authority };
+  return { inForce, pipeline, endpoint, authority, administration };
 }
 
 /** Serves in this process. */
@@ -212,14 +153,15 @@ async function serveAlone(
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
-  const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
+  const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
+  const { inForce, pipeline, endpoint, authority } = traffic;
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
+  const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),
@@ -235,6 +177,7 @@ async function serveAlone(
   );
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });
+  foundation.audit.note(startEvent(version, policy));
   return {
     listeners: open.listeners,
     trust: trustOf(authority),
@@ -242,6 +185,7 @@ async function serveAlone(
     stop: async () => {
       open.setReady(false);
       logger.info('draining', { open: pipeline.open });
+      foundation.audit.note({ event: 'gateway.stopping' });
       open.stopAccepting();
       await pipeline.drain(inForce.policy.protection.drainMs);
       await closeAll(closers);
@@ -259,7 +203,7 @@ async function supervise(
 ): Promise<Gateway> {
   let supervisor: Supervisor | undefined;
   const hub = new RelayHub(() => supervisor?.workers ?? []);
-  const foundation = await lay(options, policy, closers, hub);
+  const foundation = await openFoundation(options, policy, closers, hub);
   const { logger } = foundation;
   const node = await serveNode(
     foundation,
@@ -276,12 +220,14 @@ async function supervise(
     closers,
   );
   logger.info('serving', { version: options.version, workers: count, ...node.listeners });
+  foundation.audit.note(startEvent(options.version, policy, count));
   return {
     listeners: node.listeners,
     trust: trustOf(node.authority),
     reload: () => node.reload(),
     stop: async () => {
       logger.info('draining', { workers: count });
+      foundation.audit.note({ event: 'gateway.stopping' });
       await node.drain();
       await closeAll(closers);
       logger.info('stopped');

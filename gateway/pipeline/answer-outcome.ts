@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 import { parseSetCookie } from '../core/cookie.ts';
-import type { BeginRule, CredentialChangeRule } from '../policy/policy.ts';
+import type { BeginRule, CredentialChangeRule, ObserveRule } from '../policy/policy.ts';
 import type { AnswerHead, AnswerRule } from '../policy/recognition.ts';
 import { headerValues, setCookieName } from './answer-headers.ts';
 import { answerText } from './answer-text.ts';
@@ -40,7 +40,13 @@ export function needsPrefix(
   if (recognition === undefined) return false;
   const answer = answerHead(status, headers);
   const wants = ({ success }: { success: AnswerRule }) => success.body !== undefined && success.head(answer);
-  return recognition.begins.some(wants) || recognition.changes.some(wants);
+  const hasCredential = ({ success, credential }: ObserveRule) =>
+    (credential.from === 'json' || success.body !== undefined) && success.head(answer);
+  return (
+    recognition.begins.some(wants) ||
+    recognition.changes.some(wants) ||
+    recognition.handOuts.some(hasCredential)
+  );
 }
 
 /** Reads an answer by the policy's rules for an unmodified CRM, and by what a CRM that knows the gateway states. */
@@ -90,7 +96,8 @@ function changedSubjects(
     );
 }
 
-function readHeader({ headers }: ObservedAnswer): (name: string) => string | undefined {
+/** Reads headers of an answer as text. */
+export function readHeader({ headers }: ObservedAnswer): (name: string) => string | undefined {
   return (name) => {
     const [value] = headerValues(headers, name);
     // Header bytes arrive as Latin-1 text; names of people are UTF-8.
@@ -112,7 +119,8 @@ function isSuccess(
   return text !== undefined && success.body(text);
 }
 
-function answerHead(status: number, headers: IncomingHttpHeaders): AnswerHead {
+/** The head of an answer as rules see it. */
+export function answerHead(status: number, headers: IncomingHttpHeaders): AnswerHead {
   return {
     status,
     values: (name) => headerValues(headers, name),

@@ -1,41 +1,55 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Glob } from '../core/glob.ts';
 import { parseCookies } from '../core/cookie.ts';
-import { SESSION_COOKIE } from '../session/session.ts';
+import { WROTE_COOKIE } from './own-writes.ts';
 
 /** A `Cookie` header taken apart into ours and theirs. */
 export interface BrowserCookies {
   /** The presented session token. */
   readonly token: string | undefined;
+  /** Who passed the browser's last change on; came twice, it says nothing that can be relied on, and is kept. */
+  readonly wrote: string | undefined;
   /** What may go on to the upstream; empty when nothing is left. */
   readonly rest: string;
 }
 
-const OURS = `${SESSION_COOKIE}=`;
-const NONE: BrowserCookies = { token: undefined, rest: '' };
+const EQUALS = 0x3d;
+const NONE: BrowserCookies = { token: undefined, wrote: undefined, rest: '' };
 
 /**
  * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
  * are kept on the server, those under `strip`, and all names of the gateway's own.
  *
+ * @param own name of the session cookie of this listener.
  * @throws GatewayError `bad_cookie` when the gateway's cookie came twice: one of them was planted.
  */
-export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
+export function takeCookies(header: string, own: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
   // The steady state: a browser that holds our cookie and nothing else.
-  if (header.startsWith(OURS) && !header.includes(';')) return { token: header.slice(OURS.length), rest: '' };
+  if (isAlone(header, own)) return { token: header.slice(own.length + 1), wrote: undefined, rest: '' };
   let token: string | undefined;
+  let wrote: string | undefined;
   let rest = '';
   for (const { name, value } of parseCookies(header)) {
-    if (name === SESSION_COOKIE) {
+    if (name === own) {
       if (token !== undefined)
         throw new GatewayError('bad_cookie', 'two session cookies came with one request');
       token = value;
-    } else if (!isKept(name, isVaulted, isStripped) && !hidesKept(name, value, isVaulted, isStripped)) {
+    } else if (name === WROTE_COOKIE) {
+      wrote = wrote === undefined ? value : '';
+    } else if (!isHeldBack(name, value, isVaulted, isStripped)) {
       rest = `${rest}${rest === '' ? '' : '; '}${name === '' ? value : `${name}=${value}`}`;
     }
   }
-  return { token, rest };
+  return { token, wrote, rest };
+}
+
+function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {
+  return isKept(name, isVaulted, isStripped) || hidesKept(name, value, isVaulted, isStripped);
+}
+
+function isAlone(header: string, name: string): boolean {
+  return header.startsWith(name) && header.charCodeAt(name.length) === EQUALS && !header.includes(';');
 }
 
 /**

@@ -2,28 +2,35 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Exchange, ExchangeListener } from '../proxy/exchange.ts';
-import { type AnswerSink, Forwarding } from '../proxy/forwarding.ts';
+import type { AnswerSink } from '../proxy/forward-request.ts';
+import { Forwarding } from '../proxy/forwarding.ts';
 import { RequestBody } from '../proxy/request-body.ts';
+import type { TroubleKind } from '../upstream/fleet.ts';
+import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
-import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
+import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
-import { chooseNodes, nodeRefused } from './choose-nodes.ts';
+import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
-import type { OwnAnswer } from './own-page.ts';
 import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
 const LONG_ANSWER_BYTES = 1024 * 1024;
+
+/** One for all requests that need no second try. */
+const NONE_TRIED: UpstreamNode[] = [];
 
 /** A stream that ends only when it is told to. */
 export interface OpenStream {
@@ -41,6 +48,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #recognition: Recognition | undefined;
   #isEvents = false;
   #maxAge: NodeJS.Timeout | undefined;
+  #tried: UpstreamNode[] = NONE_TRIED;
 
   /** @param streams takes this run up while its answer is an event stream. */
   constructor(
@@ -63,6 +71,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const context = this.#context;
     try {
       guard(context);
+      const refused = refuseVisitor(context, this.#services);
+      if (refused !== undefined) {
+        refused.catch((error: unknown) => this.fail(error));
+        return;
+      }
       enter(context);
       limitClient(context, this.#services.limits);
       const pending = authenticate(context, this.#services);
@@ -83,8 +96,16 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     }
     authorize(context);
     limitPrincipal(context, this.#services.limits);
+    const { administrator } = context;
+    const recorded = administrator && this.#services.administration.record(context, administrator);
+    if (recorded === undefined) this.#authorized();
+    else recorded.then(() => this.#authorized()).catch((error: unknown) => this.fail(error));
+  }
+
+  #authorized(): void {
+    const context = this.#context;
     const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
-    if (!mayRecognise(context.snapshot.policy.sessions, context)) {
+    if (!mayRecognise(context.snapshot.policy, context)) {
       this.#forward(body);
       return;
     }
@@ -115,9 +136,19 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   #forward(body: RequestBody | undefined): void {
+    const node = chooseNode(this.#context, this.#services);
+    if (!(node instanceof Promise)) {
+      this.#send(body, node);
+      return;
+    }
+    node.then((found) => this.#send(body, found)).catch((error: unknown) => this.fail(error));
+  }
+
+  #send(body: RequestBody | undefined, node: UpstreamNode): void {
+    // The client may have gone while there was no primary.
+    if (this.#exchange.closed) return;
     const context = this.#context;
     const { protection, routing } = context.snapshot.policy;
-    const nodes = chooseNodes(context);
     const headers = upstreamHeaders(context, this.#services.signer, this.#services.clock.now());
     if (body !== undefined && context.head.contentLength !== undefined) {
       headers.push('content-length', context.head.contentLength);
@@ -129,14 +160,15 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
         path: context.target,
         headers,
         body,
-        mayIdle: context.head.accept.includes('text/event-stream'),
+        isReplayable: body === undefined && !context.isWrite,
+        mayIdle: context.isStream,
         upstreamTimeoutMs: protection.upstreamTimeoutMs,
         // A paused reader is more common than a paused writer.
         stallMs: 2 * protection.bodyIdleTimeoutMs,
       },
       this,
-      nodes,
-      routing.retryAttempts,
+      node,
+      { attempts: routing.retryAttempts, budget: context.snapshot.upstreams.fleet.retries },
     );
     context.forwarding = forwarding;
     forwarding.start();
@@ -152,16 +184,33 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined> {
     const context = this.#context;
+    const node = context.forwarding?.node;
+    if (node !== undefined) {
+      noteAnswer(context.snapshot.upstreams, node, status, headers);
+      context.wroteCookie = this.#services.ownWrites.noteAnswer(context, node, status, headers);
+    }
     if (isUneventful(context, this.#recognition, headers)) return this.#open(status, headers, UNCHANGED);
     return observe(context, this.#services, this.#recognition, { status, headers, prefix }).then((change) =>
       this.#open(status, headers, change),
     );
   }
 
-  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] {
+  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
     this.#context.status = status;
+    const { replacement } = change;
+    if (replacement !== undefined) return this.#openReplaced(replaceInHeaders(headers, replacement), change);
     this.#watchStream(headers);
     return answerHeaders(this.#context, headers, change);
+  }
+
+  /** A body that was replaced is sent at once, and what the upstream says is dropped. */
+  #openReplaced(headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
+    const { status } = this.#context;
+    const own = answerHeaders(this.#context, headers, change);
+    const body = change.replacement?.body;
+    if (body === undefined) return own;
+    this.#answer({ status, headers: own, body });
+    return undefined;
   }
 
   /** Event streams and long answers are cut when their session or key ends. */
@@ -192,8 +241,20 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     else this.#exchange.destroy();
   }
 
-  unreachable(node: UpstreamNode): void {
-    nodeRefused(this.#context, this.#services, node);
+  trouble(node: UpstreamNode, kind: TroubleKind): void {
+    noteFailure(this.#context.snapshot.upstreams, node, kind);
+  }
+
+  another(failed: UpstreamNode): UpstreamNode | undefined | Promise<UpstreamNode> {
+    if (this.#tried.length === 0) this.#tried = [];
+    this.#tried.push(failed);
+    try {
+      const next = chooseNode(this.#context, this.#services, this.#tried);
+      this.#services.report.failover(failed.region, failed.origin);
+      return next;
+    } catch {
+      return undefined;
+    }
   }
 
   fail(thrown: unknown): void {

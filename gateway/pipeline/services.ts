@@ -3,8 +3,10 @@ import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
+import type { AdminServices } from './admin-services.ts';
 import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
+import type { OwnWrites } from './own-writes.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
 
@@ -14,7 +16,7 @@ export interface PipelineReport {
   finished(context: RequestContext, sentBytes: number, complete: boolean): void;
   /** A stream opened (+1) or closed (-1). */
   stream(kind: 'websocket' | 'sse', change: 1 | -1): void;
-  /** A node could not be connected to and another was tried. */
+  /** A request is tried at another node, because this one could not be connected to or does not answer. */
   failover(fromRegion: string, fromOrigin: string): void;
   /** Something an operator should read; never holds a secret. */
   notice(message: string, facts: Record<string, string | number | boolean>): void;
@@ -32,6 +34,10 @@ export interface PipelineServices {
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];
   readonly report: PipelineReport;
+  /** What serves administrators. */
+  readonly administration: AdminServices;
+  /** Who wrote what, so that their own reads see it. */
+  readonly ownWrites: OwnWrites;
   /** Counts requests. */
   readonly limits: LimitTable;
   /** Counts one more anonymous session of a client. @returns whether there is room for it. */

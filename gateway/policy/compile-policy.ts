@@ -7,6 +7,7 @@ import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
 import type { StoreChoice } from '../store/open-store.ts';
 import type { RedisPlace } from '../store/redis-connection.ts';
+import type { PolicyOutline } from './policy-outline.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import type {
   AccountRule,
@@ -22,7 +23,7 @@ import type {
 const DEFAULT_GRACE_MS = 20_000;
 
 /** Turns validated settings into the snapshot that the request path works with. */
-export function compilePolicy(settings: PolicySettings): Policy {
+export function compilePolicy(settings: PolicySettings, outline: PolicyOutline): Policy {
   const { protection } = settings;
   return {
     listen: settings.listen,
@@ -32,7 +33,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility }) => ({
       id,
       nodes,
       role,
@@ -43,6 +44,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         unhealthyAfter: health.unhealthy_after,
         healthyAfter: health.healthy_after,
       },
+      facility,
     })),
     routing: compileRouting(settings),
     routes: settings.routes.map((route): Route => {
@@ -51,6 +53,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         name: route.name,
         matches: compileRequestRule(route.match, isOpening ? 'grants' : 'restricts'),
         access: route.access,
+        writes: route.writes,
         onUnauthenticated: route.on_unauthenticated,
         limit: compileLimit(settings, route.limit),
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
@@ -70,6 +73,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
       drainMs: protection.drain,
     },
     auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
+    outline,
     logLevel: settings.log.level,
   };
 }
@@ -118,6 +122,9 @@ function compileRouting({ routing, regions }: PolicySettings): RoutingPolicy {
     defaultRegion: routing.home.default ?? ids[0] ?? '',
     homeByAccount: new Map(Object.entries(routing.home.accounts)),
     failover: routing.failover ?? ids,
+    readsNearest: routing.reads === 'nearest',
+    maxLagMs: routing.max_lag,
+    writeWaitMs: routing.write_wait,
     retryAttempts: routing.retry.attempts,
   };
 }

@@ -2,6 +2,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { Glob } from '../core/glob.ts';
 import type { NetworkList } from '../core/network.ts';
 import type { StoreChoice } from '../store/open-store.ts';
+import type { PolicyOutline } from './policy-outline.ts';
 import type { AnswerRule, RequestRule, ValueSource } from './recognition.ts';
 
 /** Where a listener listens; port 0 takes a free one. */
@@ -43,6 +44,8 @@ interface RegionPolicy {
   readonly nodes: readonly string[];
   readonly role: 'primary' | 'replica' | 'auto';
   readonly health: HealthPolicy;
+  /** Where the key is that signs the signals of its data centre. */
+  readonly facility?: { readonly secret: SecretReference } | undefined;
 }
 
 /** Which region answers for which account. */
@@ -50,6 +53,10 @@ export interface RoutingPolicy {
   readonly defaultRegion: string;
   readonly homeByAccount: ReadonlyMap<string, string>;
   readonly failover: readonly string[];
+  /** Whether the nearest copy answers reads, and not the one at home. */
+  readonly readsNearest: boolean;
+  readonly maxLagMs: number;
+  readonly writeWaitMs: number;
   readonly retryAttempts: number;
 }
 
@@ -71,6 +78,8 @@ export interface Route {
   readonly name: string;
   readonly matches: RequestRule;
   readonly access: RouteAccess;
+  /** Whether every request changes data, whatever its method. */
+  readonly writes: boolean;
   readonly onUnauthenticated: 'login' | '401';
   readonly limit: RouteLimit | undefined;
   /** The largest request body that this route takes, in bytes. */
@@ -120,6 +129,19 @@ export interface SessionPolicy {
   readonly credentialChange: readonly CredentialChangeRule[];
 }
 
+/** An answer in which the CRM hands out its own credential of a person. */
+export interface ObserveRule {
+  readonly matches: RequestRule;
+  readonly subject: ValueSource | 'session';
+  readonly success: AnswerRule;
+  /** `json` or `header` of the answer. */
+  readonly credential: ValueSource;
+  /** What the client finds in its place. */
+  readonly clientGets: 'key' | 'nothing' | 'credential';
+  /** Keys of one person that are given out so. */
+  readonly keys: number;
+}
+
 /** API keys: where they stand in a request, and how they live. */
 export interface ApiKeyPolicy {
   /** Nothing in any of them where the policies have no `api_keys`. */
@@ -136,6 +158,8 @@ export interface ApiKeyPolicy {
    * case, with `-` for all but letters and digits.
    */
   readonly heldHeaders: ReadonlySet<string>;
+  /** Where the CRM hands out the credential that takes a key's place. */
+  readonly observe: readonly ObserveRule[];
   /** How many keys that work a person may come to by making them. */
   readonly ownKeys: number;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
@@ -209,5 +233,7 @@ export interface Policy {
   readonly protection: ProtectionPolicy;
   /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
   readonly auditDirectory: string | undefined;
+  /** What it looks like from outside, to say what a reload changed. */
+  readonly outline: PolicyOutline;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

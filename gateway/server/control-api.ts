@@ -1,5 +1,7 @@
 import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
+import type { AdminAnswer, approvalsView } from './admin-api.ts';
+import type { NodeView } from '../upstream/upstream-map.ts';
 import {
   importKeys,
   issueKey,
@@ -8,6 +10,7 @@ import {
   rotateKey,
   setUpstreamCredential,
 } from './control-keys.ts';
+import { changeRegion, refuseUnseal, type RegionOperations } from './control-regions.ts';
 
 /** What `zasov status` shows. */
 export interface GatewayStatus {
@@ -26,17 +29,21 @@ export interface GatewayStatus {
     readonly connections: number;
     readonly requests_open: number;
   }[];
-  readonly nodes: readonly { readonly region: string; readonly url: string; readonly healthy: boolean }[];
+  readonly nodes: readonly NodeView[];
   readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
 }
 
 /** What the control socket can do; given by the composition root. */
-export interface ControlOperations extends KeyOperations {
+export interface ControlOperations extends KeyOperations, RegionOperations {
   status(): Promise<GatewayStatus>;
   listSessions(filter: { account?: string; subject?: string }): Promise<SessionSummary[]>;
   revokeSession(id: string): Promise<boolean>;
   revokePerson(account: string, subject: string): Promise<number>;
   credentialsChanged(account: string, subject: string): Promise<CredentialOutcome>;
+  /** The administrators and their proposals; nothing here can approve one. */
+  listAdmins(): ReturnType<typeof approvalsView>;
+  /** Takes certificates back. @returns `undefined` when the body names none. */
+  revokeCertificates(body: unknown): Promise<AdminAnswer | undefined>;
   reload(): Promise<{ ok: boolean; mistakes: string[] }>;
 }
 
@@ -79,6 +86,18 @@ const OPERATIONS: Record<string, Operation> = {
   'POST /v1/keys/import': (operations, _parts, _query, body) => importKeys(operations, body),
   'POST /v1/keys/*/rotate': (operations, [id = ''], _query, body) => rotateKey(operations, id, body),
   'DELETE /v1/keys/*': (operations, [id = '']) => revokeKey(operations, id),
+  'GET /v1/admins': async (operations) => ok(await operations.listAdmins()),
+  'POST /v1/admins/revocations': async (operations, _parts, _query, body) =>
+    (await operations.revokeCertificates(body)) ??
+    refuse(400, 'the name of an administrator or the serial of a certificate is needed'),
+  'GET /v1/regions': async (operations) => {
+    const { nodes } = await operations.status();
+    return ok(operations.listRegions(nodes));
+  },
+  'POST /v1/regions/*/drain': (operations, [id = '']) => changeRegion(operations, id, 'drain'),
+  'POST /v1/regions/*/seal': (operations, [id = '']) => changeRegion(operations, id, 'seal'),
+  'POST /v1/regions/*/open': (operations, [id = '']) => changeRegion(operations, id, 'open'),
+  'POST /v1/regions/*/unseal': async (operations, [id = '']) => refuseUnseal(operations, id),
   'POST /v1/reload': async (operations) => {
     const result = await operations.reload();
     return { status: result.ok ? 200 : 422, value: result };

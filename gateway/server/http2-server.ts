@@ -3,12 +3,14 @@ import {
   createServer,
   type Http2Server as NodeHttp2Server,
   type Http2Session,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
 
 import { Http2Exchange } from '../proxy/http2-exchange.ts';
+import { http2Tunnel } from '../proxy/tunnel-request.ts';
 import { KEEP_ALIVE_MS, type ListenerLimits, type MessageHandler } from './http1-server.ts';
 
 /** Streams that one connection may have open; browsers use up to a hundred. */
@@ -41,6 +43,9 @@ const NOT_WAITING = 0;
 /** What is known of a connection beside its streams. */
 interface Connection {
   readonly session: ServerHttp2Session;
+  readonly socket: Socket;
+  /** Whether it ends with its first answer. */
+  readonly isLast: boolean;
   /** Streams that are open, and when one whose answer was written was first seen waiting for its client. */
   readonly streams: Map<ServerHttp2Stream, number>;
   /** Streams that were opened since the last sweep. */
@@ -68,6 +73,7 @@ export class Http2Server {
   readonly #limits: ListenerLimits;
   readonly #connections = new Map<Http2Session, Connection>();
   readonly #sweeper: NodeJS.Timeout;
+  #inHand: Pick<Connection, 'socket' | 'isLast'> | undefined;
 
   constructor(limits: ListenerLimits, handler: MessageHandler) {
     this.#handler = handler;
@@ -92,17 +98,17 @@ export class Http2Server {
       unknownProtocolTimeout: 1000,
     });
     this.#server.on('session', (session) => this.#begin(session));
-    this.#server.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders) => {
-      const endsWithHead = (flags & END_STREAM) === END_STREAM;
-      this.#follow(stream, !endsWithHead);
-      this.#handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead));
-    });
+    this.#server.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders) =>
+      this.#take(stream, headers, flags, rawHeaders),
+    );
     this.#server.on('sessionError', () => undefined);
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
-  /** Takes a connection over. */
-  connect(socket: Socket): void {
+  /** Takes a connection over. @param isLast whether it ends with its first answer. */
+  connect(socket: Socket, isLast: boolean): void {
+    // The session is told of before this call returns.
+    this.#inHand = { socket, isLast };
     this.#server.emit('connection', socket);
   }
 
@@ -117,7 +123,12 @@ export class Http2Server {
   }
 
   #begin(session: ServerHttp2Session): void {
+    if (this.#inHand === undefined) {
+      session.destroy();
+      return;
+    }
     const connection: Connection = {
+      ...this.#inHand,
       session,
       streams: new Map(),
       opened: 0,
@@ -142,19 +153,24 @@ export class Http2Server {
     session.setLocalWindowSize(WINDOW_BYTES * 4);
   }
 
-  #follow(stream: ServerHttp2Stream, hasBody: boolean): void {
-    const connection = stream.session === undefined ? undefined : this.#connections.get(stream.session);
-    if (connection === undefined) return;
-    connection.streams.set(stream, NOT_WAITING);
-    connection.opened++;
-    connection.hasServed = true;
-    if (hasBody) connection.bodies++;
-    connection.hadBody ||= hasBody;
-    stream.once('close', () => {
-      if (hasBody) connection.bodies--;
-      connection.streams.delete(stream);
-      if (connection.streams.size === 0) connection.idleSinceMs = performance.now();
-    });
+  #take(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    flags: number,
+    rawHeaders: readonly string[],
+  ): void {
+    const connection = stream.session && this.#connections.get(stream.session);
+    if (connection === undefined) {
+      stream.destroy();
+      return;
+    }
+    const endsWithHead = (flags & END_STREAM) === END_STREAM;
+    follow(connection, stream, !endsWithHead);
+    if (headers[':method'] === 'CONNECT' && this.#handler.tunnel !== undefined)
+      this.#handler.tunnel(http2Tunnel(headers[':authority'] ?? '', stream), connection.socket);
+    else
+      this.#handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead), connection.socket);
+    if (connection.isLast) connection.session.close();
   }
 
   #sweep(): void {
@@ -208,4 +224,18 @@ function calmDown(session: ServerHttp2Session): void {
   // With an error, so that no answer under way gets an end that its client takes for the whole.
   if (!session.destroyed)
     session.destroy(new Error('a flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/** Keeps count of a stream while it is open. */
+function follow(connection: Connection, stream: ServerHttp2Stream, hasBody: boolean): void {
+  connection.streams.set(stream, NOT_WAITING);
+  connection.opened++;
+  connection.hasServed = true;
+  if (hasBody) connection.bodies++;
+  connection.hadBody ||= hasBody;
+  stream.once('close', () => {
+    if (hasBody) connection.bodies--;
+    connection.streams.delete(stream);
+    if (connection.streams.size === 0) connection.idleSinceMs = performance.now();
+  });
 }

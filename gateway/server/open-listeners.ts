@@ -4,6 +4,8 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { GatewayStatus } from './control-api.ts';
+import type { Administration } from './open-administration.ts';
+import type { Regions } from './open-regions.ts';
 import type { Admins } from './open-admins.ts';
 import { openTraffic, type OpenTraffic } from './open-traffic.ts';
 import { startOpsServer } from './ops-server.ts';
@@ -15,8 +17,10 @@ interface ListenerParts {
   readonly inForce: PolicyInForce;
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
+  readonly regions: Regions;
   /** TLS of the public listener. */
   readonly endpoint: TlsEndpoint;
+  readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
   readonly admins: Pick<Admins, 'check'>;
   readonly version: string;
@@ -55,6 +59,7 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
   const ops = await startOpsServer({
     endpoint: listen.ops,
     registry,
+    facility: parts.regions.door,
     readiness: () => ({
       ready: isReady,
       checks: {
@@ -72,7 +77,12 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
     await ops.close();
   };
   try {
-    const bound = (traffic = await openTraffic({ policy: inForce.policy, pipeline, endpoint }));
+    const bound = (traffic = await openTraffic({
+      policy: inForce.policy,
+      pipeline,
+      endpoint,
+      administration: parts.administration,
+    }));
     if (listen.redirect !== undefined)
       redirect = await startRedirectServer(listen.redirect, bound.public.port);
     const listeners = {
@@ -96,11 +106,7 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
         sessions: await parts.sessions.count(),
         requests_open: pipeline.open,
         connections: bound.connections(),
-        nodes: inForce.upstreams.nodes.map(({ region, origin, healthy }) => ({
-          region,
-          url: origin,
-          healthy,
-        })),
+        nodes: inForce.upstreams.view(),
         certificates: endpoint.snapshot.expiries.map(({ host, expiresAtMs }) => ({
           host,
           expires_at: new Date(expiresAtMs).toISOString(),

@@ -1,6 +1,8 @@
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
+import { reloadEvent } from '../pipeline/audit-report.ts';
 import { hostMatcher } from '../pipeline/host.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Snapshot } from '../pipeline/snapshot.ts';
@@ -12,10 +14,13 @@ import type { CertificateLoad } from '../tls/certificate-store.ts';
 import type { CertificateSnapshot } from '../tls/certificate-snapshot.ts';
 import { describeMistakes } from '../tls/certificate-store.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
+import type { FleetObserver } from '../upstream/fleet.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
 import type { Admins } from './open-admins.ts';
 import type { ApiKeys } from './open-keys.ts';
+import { collectRegions, observeFleet } from './region-report.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What came of reading the policies again. */
 export interface ReloadResult {
@@ -38,11 +43,13 @@ export type PreparedPolicy = Exclude<PolicyReading, { mistakes: string[] }> & {
 };
 
 interface Sources {
+  readonly audit: Pick<AuditSink, 'note'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
   readonly limits: LimitStore | undefined;
   readonly admins: Pick<Admins, 'configure'>;
+  readonly regions: Pick<Regions, 'configure' | 'conditions'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
@@ -68,20 +75,18 @@ export class PolicyInForce {
   loadedAt: string;
   lastReload = 'not reloaded yet';
   readonly #sources: Sources;
-  readonly #health: HealthWatch;
+  readonly #health = new HealthWatch();
+  readonly #unlisten: () => void;
   #takeAnonymous: (network: string) => Promise<boolean>;
   #reloading: Promise<ReloadResult> | undefined;
 
   constructor(policy: Policy, sources: Sources) {
     this.#sources = sources;
     this.policy = policy;
-    this.upstreams = mapUpstreams(policy);
+    this.upstreams = this.#map(policy, observeFleet(sources.metrics, sources.logger));
     this.#takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, sources.limits);
     this.loadedAt = new Date(sources.clock.now()).toISOString();
-    this.#health = new HealthWatch((node) => {
-      const message = node.healthy ? 'a node is healthy again' : 'a node is unhealthy';
-      sources.logger.warn(message, { region: node.region, node: node.origin });
-    });
+    this.#unlisten = sources.regions.conditions.onChange(() => this.upstreams.fleet.changed());
     this.#watch();
   }
 
@@ -103,17 +108,7 @@ export class PolicyInForce {
 
   /** Sets the gauges of regions and nodes; called before each scrape. */
   collectHealth(): void {
-    const { regionHealthy, nodeHealthy } = this.#sources.metrics;
-    // Regions and nodes that a reload took away are not shown for ever as they were last seen.
-    regionHealthy.reset();
-    nodeHealthy.reset();
-    for (const { id } of this.policy.regions) {
-      const nodes = this.upstreams.nodes.filter(({ region }) => region === id);
-      regionHealthy.child({ region: id }).set(nodes.some(({ healthy }) => healthy) ? 1 : 0);
-      for (const { origin, healthy } of nodes) {
-        nodeHealthy.child({ region: id, node: origin }).set(healthy ? 1 : 0);
-      }
-    }
+    collectRegions(this.#sources.metrics, this.policy.regions, this.upstreams);
   }
 
   /** Reads the policies again; calls that come while one runs share its result. Never throws for a bad set. */
@@ -132,6 +127,7 @@ export class PolicyInForce {
 
   /** Stops the health checks and closes all connections to the upstreams. */
   async close(): Promise<void> {
+    this.#unlisten();
     this.#health.stop();
     await this.upstreams.closeExcept(undefined);
   }
@@ -148,7 +144,9 @@ export class PolicyInForce {
   async #reload(followers: Followers): Promise<ReloadResult> {
     const next = await this.prepare();
     if ('mistakes' in next) return this.#refuse(next.mistakes);
+    const before = this.policy;
     this.commit(next, followers);
+    this.#sources.audit.note(reloadEvent(before, next.policy));
     return { ok: true, mistakes: [] };
   }
 
@@ -161,7 +159,7 @@ export class PolicyInForce {
     for (const setting of next.notices) logger.warn('a setting is not in force in this version', { setting });
     const before = this.upstreams;
     this.policy = next.policy;
-    this.upstreams = mapUpstreams(next.policy, before);
+    this.upstreams = this.#map(next.policy, before);
     this.#takeAnonymous = createAnonymousLimit(
       next.policy.sessions.anonymous.perClient,
       this.#sources.limits,
@@ -170,6 +168,7 @@ export class PolicyInForce {
     followers.sessions.configure(next.policy.sessions);
     followers.apiKeys.configure(next.policy);
     this.#sources.admins.configure(next.policy);
+    this.#sources.regions.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();
@@ -182,20 +181,26 @@ export class PolicyInForce {
   }
 
   #refuse(mistakes: string[]): ReloadResult {
-    const { clock, logger, metrics } = this.#sources;
+    const { clock, logger, metrics, audit } = this.#sources;
+    audit.note({ event: 'policy.refused', facts: { mistakes: mistakes.length } });
     this.lastReload = `refused at ${new Date(clock.now()).toISOString()}`;
     metrics.policyReloads.child({ result: 'refused' }).inc();
     for (const mistake of mistakes) logger.error('policies refused; the old ones stay in force', { mistake });
     return { ok: false, mistakes };
   }
 
+  #map(policy: Policy, previous: UpstreamMap | FleetObserver): UpstreamMap {
+    const { regions, routing, protection } = policy;
+    const { upstreamTimeoutMs } = protection;
+    return new UpstreamMap(
+      { regions, routing, upstreamTimeoutMs },
+      this.#sources.regions.conditions,
+      previous,
+    );
+  }
+
   #watch(): void {
     const { regions } = this.policy;
     this.#health.watch(this.upstreams, (region) => regions.find(({ id }) => id === region)?.health);
   }
-}
-
-function mapUpstreams(policy: Policy, previous?: UpstreamMap): UpstreamMap {
-  const { regions, routing, protection } = policy;
-  return new UpstreamMap({ regions, routing, upstreamTimeoutMs: protection.upstreamTimeoutMs }, previous);
 }

@@ -59,6 +59,7 @@ export async function serveNode(
     clock,
     logger,
     metrics,
+    audit: foundation.audit,
     path: settings.policies,
     directory: join(data, 'policies-in-force'),
     read: (path, original) => readPolicies(path, environment, original),
@@ -89,6 +90,7 @@ export async function serveNode(
     takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, foundation.limits);
     sessions.configure(policy.sessions);
     foundation.apiKeys.configure(policy);
+    foundation.regions.configure(policy);
     foundation.admins.configure(policy);
     logger.setLevel(policy.logLevel);
     return result;
@@ -98,6 +100,7 @@ export async function serveNode(
   const ops = await startOpsServer({
     endpoint: listen.ops,
     registry: { render: () => supervisor.metrics.render() },
+    facility: foundation.regions.door,
     readiness: () => {
       const { ready, checks } = supervisor.readiness();
       return { ready, checks: { ...checks, administrators: foundation.admins.check() } };

@@ -15,6 +15,10 @@ interface ListenerSettings {
   readonly tls: TlsOptions;
   readonly limits: ListenerLimits;
   readonly handler: MessageHandler;
+  /** Told of each connection when its handshake is through. @returns whether it may have more than one answer. */
+  admit?(socket: TLSSocket): boolean;
+  /** Told of each handshake that failed. */
+  failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
 }
 
 const HANDSHAKE_MS = 10_000;
@@ -30,8 +34,10 @@ export class TlsListener {
   readonly #http2: Http2Server;
   readonly #sockets = new Set<TLSSocket>();
   readonly #sweeper: NodeJS.Timeout;
+  readonly #settings: ListenerSettings;
 
   constructor(settings: ListenerSettings) {
+    this.#settings = settings;
     this.#http1 = new Http1Server(settings.limits, settings.handler);
     this.#http2 = new Http2Server(settings.limits, settings.handler);
     this.#tls = createTlsServer({
@@ -43,7 +49,10 @@ export class TlsListener {
     this.#tls.maxConnections = settings.limits.connections;
     this.#tls.on('secureConnection', (socket) => this.#connect(socket));
     // A client that cannot finish a handshake concerns nobody else.
-    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.#tls.on('tlsClientError', (error, socket) => {
+      settings.failed?.(error, socket);
+      socket.destroy();
+    });
     const stalled = new StalledSockets(2 * settings.limits.bodyIdleTimeoutMs);
     this.#sweeper = setInterval(() => stalled.sweep(this.#sockets, performance.now()), SWEEP_MS).unref();
   }
@@ -98,8 +107,9 @@ export class TlsListener {
     socket.setNoDelay(true);
     // Errors belong to one client; whichever server has the socket sees its close.
     socket.on('error', () => socket.destroy());
-    if (socket.alpnProtocol === 'h2') this.#http2.connect(socket);
-    else this.#http1.connect(socket);
+    const isLast = this.#settings.admit?.(socket) === false;
+    if (socket.alpnProtocol === 'h2') this.#http2.connect(socket, isLast);
+    else this.#http1.connect(socket, isLast);
   }
 }
 
