@@ -22,20 +22,12 @@ const HEADER_FIELDS = 256;
  */
 export function guard(context: RequestContext): void {
   const { message, head } = context;
-  if (!FORWARDED_METHODS.has(message.method))
-    throw new GatewayError('method_refused', 'CONNECT, TRACE or a method that nobody knows');
-  if (message.rawHeaders.length > 2 * HEADER_FIELDS)
-    throw new GatewayError('headers_too_large', `more than ${HEADER_FIELDS} header fields`);
-  if (head.codings !== undefined && (head.codings !== 'chunked' || message.protocol !== 'http/1.1'))
-    throw new GatewayError('bad_request', 'a transfer coding other than chunked');
+  guardMessage(context);
   const { path, search } = checkTarget(message.target);
   context.path = path;
   context.search = search;
-  if (head.hostCount > 1) throw new GatewayError('bad_host', 'more than one Host header');
   if (head.hasTwoTypes) throw new GatewayError('bad_request', 'more than one Content-Type header');
-  // RFC 9113 section 8.3.1: two names for the host are no name.
-  if (head.hostCount === 1 && head.host !== message.authority && !isAlike(head.host, message.authority))
-    throw new GatewayError('bad_host', 'Host is not :authority');
+  guardHost(context);
   context.host = hostName(message.authority);
   if (!context.snapshot.servesHost(context.host))
     throw new GatewayError('bad_host', `no certificate is for the host "${context.host}"`);
@@ -45,6 +37,22 @@ export function guard(context: RequestContext): void {
   context.cookieToken = token;
   context.wroteToken = wrote;
   context.cookies = rest;
+}
+
+function guardMessage({ message, head }: RequestContext): void {
+  if (!FORWARDED_METHODS.has(message.method))
+    throw new GatewayError('method_refused', 'CONNECT, TRACE or a method that nobody knows');
+  if (message.rawHeaders.length > 2 * HEADER_FIELDS)
+    throw new GatewayError('headers_too_large', `more than ${HEADER_FIELDS} header fields`);
+  if (head.codings !== undefined && (head.codings !== 'chunked' || message.protocol !== 'http/1.1'))
+    throw new GatewayError('bad_request', 'a transfer coding other than chunked');
+}
+
+function guardHost({ message, head }: RequestContext): void {
+  if (head.hostCount > 1) throw new GatewayError('bad_host', 'more than one Host header');
+  // RFC 9113 section 8.3.1: two names for the host are no name.
+  if (head.hostCount === 1 && head.host !== message.authority && !isAlike(head.host, message.authority))
+    throw new GatewayError('bad_host', 'Host is not :authority');
 }
 
 function isAlike(host: string, authority: string): boolean {

@@ -23,6 +23,7 @@ import { startGateway } from '../support/start-gateway.ts';
 const END = FLAG.endHeaders | FLAG.endStream;
 /** What a good client may wait for an answer. */
 const WAIT_MS = 200;
+const ROUNDS = 4;
 const BIG = Buffer.alloc(2_000_000, 'x');
 
 const upstream = await startRecordingUpstream((request, response) => {
@@ -43,17 +44,19 @@ tap.teardown(async () => {
 });
 
 /**
- * Has something happen while somebody good asks. The machine that tests run on is busy with other things too, so a wait
- * counts only if it comes three times.
+ * Has something happen while somebody good asks. The machine that tests run on is busy with other things too: what the
+ * client waits when nothing happens is allowed for, and a wait counts only if it comes every time.
  */
 async function quietly(t: Test, something: () => Promise<unknown>): Promise<void> {
-  let longestMs = Infinity;
-  for (let round = 0; round < 3 && longestMs >= WAIT_MS; round += 1) {
+  let overMs = Infinity;
+  for (let round = 0; round < ROUNDS && overMs >= WAIT_MS; round += 1) {
+    const quiet = await good.during(() => pause(150));
     const waits = await good.during(something);
     t.strictSame(waits.failures, []);
-    longestMs = waits.longestMs;
+    overMs = waits.longestMs - 4 * quiet.longestMs;
+    t.comment(`waits of ${Math.round(waits.longestMs)} ms, of ${Math.round(quiet.longestMs)} ms before`);
   }
-  t.ok(longestMs < WAIT_MS, `the good client waited ${Math.round(longestMs)} ms`);
+  t.ok(overMs < WAIT_MS, `the good client waited ${Math.round(overMs)} ms`);
 }
 
 /** Writes the same bytes as fast as they are taken, until the connection ends or the time is over. */
