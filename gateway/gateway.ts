@@ -33,8 +33,7 @@ import { openAudit } from './server/open-audit.ts';
 import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { shareLimits } from './rate-limit/limit-store.ts';
-import { LimitTable } from './rate-limit/limit-table.ts';
+import { openLimits, shareCounting } from './server/open-limits.ts';
 import { readKeyring } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import { RelayedStore } from './server/relayed-store.ts';
@@ -165,7 +164,7 @@ async function lay(
     sessions,
     apiKeys,
     loadCertificates: load,
-    limits: shareLimits(connection, keyring),
+    ...shareCounting(opened, keyring, relay !== undefined),
   };
 }
 
@@ -187,6 +186,8 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const limits = openLimits(foundation);
+  closers.push(() => limits.close());
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -195,7 +196,7 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
-    limits: new LimitTable(clock, foundation.limits),
+    ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   registry.onCollect(() => {

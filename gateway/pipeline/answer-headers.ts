@@ -23,6 +23,8 @@ const SHARED_CACHING = /^(?:public|private|s-maxage|proxy-revalidate)\b/i;
 export interface AnswerChange {
   /** The gateway's own `Set-Cookie`, if any. */
   readonly setCookie: string | undefined;
+  /** What the client may show at its next sign-in, to go with a session's cookie. */
+  readonly knownCookie?: string | undefined;
 }
 
 /** An answer that nobody changes. */
@@ -50,13 +52,19 @@ export function answerHeaders(
     if (isEmpty && name === 'content-length') continue;
     if (!isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
   }
-  if (change.setCookie !== undefined)
-    headers.push('set-cookie', change.setCookie, 'cache-control', privateCaching(upstream));
+  pushOwnCookies(headers, change, upstream);
   headers.push(...own);
   headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
   return headers;
+}
+
+function pushOwnCookies(headers: string[], change: AnswerChange, upstream: IncomingHttpHeaders): void {
+  const { setCookie, knownCookie } = change;
+  if (setCookie === undefined) return;
+  headers.push('set-cookie', setCookie, 'cache-control', privateCaching(upstream));
+  if (knownCookie !== undefined) headers.push('set-cookie', knownCookie);
 }
 
 const NO_HEADERS: readonly string[] = [];

@@ -1,18 +1,22 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Glob } from '../core/glob.ts';
 import { parseCookies } from '../core/cookie.ts';
+import { KNOWN_COOKIE } from './known-client.ts';
 import { SESSION_COOKIE } from '../session/session.ts';
 
 /** A `Cookie` header taken apart into ours and theirs. */
 export interface BrowserCookies {
   /** The presented session token. */
   readonly token: string | undefined;
+  /** Says who signed in from this browser before. */
+  readonly known: string | undefined;
   /** What may go on to the upstream; empty when nothing is left. */
   readonly rest: string;
 }
 
 const OURS = `${SESSION_COOKIE}=`;
-const NONE: BrowserCookies = { token: undefined, rest: '' };
+const KNOWN = `${KNOWN_COOKIE}=`;
+const NONE: BrowserCookies = { token: undefined, known: undefined, rest: '' };
 
 /**
  * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
@@ -22,20 +26,38 @@ const NONE: BrowserCookies = { token: undefined, rest: '' };
  */
 export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
-  // The steady state: a browser that holds our cookie and nothing else.
-  if (header.startsWith(OURS) && !header.includes(';')) return { token: header.slice(OURS.length), rest: '' };
+  const plain = takePlain(header);
+  if (plain !== undefined) return plain;
   let token: string | undefined;
+  let known: string | undefined;
   let rest = '';
   for (const { name, value } of parseCookies(header)) {
     if (name === SESSION_COOKIE) {
       if (token !== undefined)
         throw new GatewayError('bad_cookie', 'two session cookies came with one request');
       token = value;
-    } else if (!isKept(name, isVaulted, isStripped) && !hidesKept(name, value, isVaulted, isStripped)) {
+    } else if (name === KNOWN_COOKIE) known = value;
+    else if (!isKept(name, isVaulted, isStripped) && !hidesKept(name, value, isVaulted, isStripped)) {
       rest = `${rest}${rest === '' ? '' : '; '}${name === '' ? value : `${name}=${value}`}`;
     }
   }
-  return { token, rest };
+  return { token, known, rest };
+}
+
+/** The steady state: a browser that holds our cookies and nothing else. They come in the order in which they were made. */
+function takePlain(header: string): BrowserCookies | undefined {
+  const end = header.indexOf(';');
+  if (end === -1)
+    return header.startsWith(OURS)
+      ? { token: header.slice(OURS.length), known: undefined, rest: '' }
+      : undefined;
+  const second = end + 2;
+  if (header.includes(';', second)) return undefined;
+  if (header.startsWith(OURS) && header.startsWith(KNOWN, second))
+    return { token: header.slice(OURS.length, end), known: header.slice(second + KNOWN.length), rest: '' };
+  if (header.startsWith(KNOWN) && header.startsWith(OURS, second))
+    return { token: header.slice(second + OURS.length), known: header.slice(KNOWN.length, end), rest: '' };
+  return undefined;
 }
 
 /**

@@ -16,8 +16,11 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import { exceedsBudget, spend } from './budget.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
+import { guardSignIn, settleSignIn } from './sign-in-guard.ts';
+import { leaveTurn, takeTurn } from './turn.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
@@ -38,6 +41,9 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   readonly #onDone: () => void;
   #recognition: Recognition | undefined;
   #isEvents = false;
+  #isLong = false;
+  /** Bytes of a long answer that were drawn from its budgets. */
+  #meteredBytes = 0;
   #maxAge: NodeJS.Timeout | undefined;
 
   /** @param streams takes this run up while its answer is an event stream. */
@@ -62,7 +68,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     try {
       guard(context);
       enter(context);
-      limitClient(context, this.#services.limits);
+      limitClient(context, this.#services);
       const pending = authenticate(context, this.#services);
       if (pending === undefined) this.#authenticated();
       else pending.then(() => this.#authenticated()).catch((error: unknown) => this.fail(error));
@@ -80,24 +86,33 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
       return;
     }
     authorize(context);
-    limitPrincipal(context, this.#services.limits);
+    limitPrincipal(context, this.#services);
+    const turn = takeTurn(context);
+    if (turn === undefined) this.#admitted();
+    else turn.then(() => this.#admitted()).catch((error: unknown) => this.fail(error));
+  }
+
+  #admitted(): void {
+    const context = this.#context;
+    // The client may have gone while it waited for its turn.
+    if (this.#exchange.closed) return;
     const body = this.#openBody();
     if (!mayRecognise(context.snapshot.policy.sessions, context)) {
       this.#forward(body);
       return;
     }
     const recognised = recognise(context, body, this.#services.report);
-    if (!(recognised instanceof Promise)) {
-      this.#recognition = recognised;
-      this.#forward(body);
-      return;
-    }
-    recognised
-      .then((recognition) => {
-        this.#recognition = recognition;
-        this.#forward(body);
-      })
-      .catch((error: unknown) => this.fail(error));
+    if (!(recognised instanceof Promise)) this.#recognised(recognised, body);
+    else
+      recognised
+        .then((recognition) => this.#recognised(recognition, body))
+        .catch((error: unknown) => this.fail(error));
+  }
+
+  #recognised(recognition: Recognition | undefined, body: RequestBody | undefined): void {
+    guardSignIn(this.#context, this.#services, recognition);
+    this.#recognition = recognition;
+    this.#forward(body);
   }
 
   #openBody(): RequestBody | undefined {
@@ -157,7 +172,12 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     );
   }
 
-  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] {
+  #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
+    const refused = exceedsBudget(this.#context, this.#services, headers);
+    if (refused !== undefined) {
+      this.fail(refused);
+      return undefined;
+    }
     this.#context.status = status;
     this.#watchStream(headers);
     return answerHeaders(this.#context, headers, change);
@@ -170,6 +190,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const { session, key } = context;
     const length = headers['content-length'];
     if (length !== undefined && Number(length) <= LONG_ANSWER_BYTES) return;
+    this.#isLong = true;
     const stream = { close: () => this.shutDown() };
     if (key !== undefined) context.detachStream = this.#services.keys.attach(key, stream);
     else if (session?.subject !== undefined && session.ended === undefined)
@@ -178,10 +199,24 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   #watchEvents(): void {
     this.#isEvents = true;
+    // A stream that stays open is no work for the application: it stands in nobody's way.
+    leaveTurn(this.#context);
     this.#streams.add(this);
     this.#services.report.stream('sse', 1);
     const { streamMaxAgeMs } = this.#context.snapshot.policy.protection;
     this.#maxAge = setTimeout(() => this.shutDown(), streamMaxAgeMs).unref();
+  }
+
+  passes(bytes: number): boolean {
+    // Short answers are drawn from their budgets when they are over.
+    if (!this.#isLong || this.#context.budgets === undefined) return true;
+    this.#meteredBytes += bytes;
+    const refused = spend(this.#context, this.#services, bytes);
+    if (refused === undefined) return true;
+    this.#context.failure = refused;
+    this.#context.forwarding?.clientGone();
+    this.#exchange.destroy();
+    return false;
   }
 
   shutDown(): void {
@@ -225,10 +260,15 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   onClose(complete: boolean): void {
+    const context = this.#context;
+    const { sentBytes } = this.#exchange;
     if (this.#isEvents) this.#closeEvents();
-    this.#context.detachStream?.();
-    if (!complete) this.#context.forwarding?.clientGone();
-    this.#services.report.finished(this.#context, this.#exchange.sentBytes, complete);
+    context.detachStream?.();
+    leaveTurn(context);
+    if (!complete) context.forwarding?.clientGone();
+    if (context.forwarding !== undefined) spend(context, this.#services, sentBytes - this.#meteredBytes);
+    settleSignIn(context, this.#services, (context.failure?.status ?? 0) >= 500 ? 'unjudged' : 'failed');
+    this.#services.report.finished(context, sentBytes, complete);
     this.#onDone();
   }
 }

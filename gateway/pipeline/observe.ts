@@ -4,6 +4,7 @@ import type { LiveKey } from '../api-key/api-key.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
+import { settleSignIn } from './sign-in-guard.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
 import type { Recognition } from './recognise.ts';
@@ -46,6 +47,9 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
+  // An application that failed judged nobody.
+  const judged = answer.status >= 500 ? 'unjudged' : 'failed';
+  settleSignIn(context, services, outcome.began === undefined ? judged : 'succeeded');
   return context.key === undefined
     ? observeSession(context, services, outcome, answer)
     : observeKey(context, services, context.key, outcome.changed);
@@ -71,7 +75,7 @@ async function observeSession(
       setCookies,
       replaces: session,
     });
-    return { setCookie: begun.setCookie };
+    return { setCookie: begun.setCookie, knownCookie: rememberClient(context, services, began) };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {
     throw new GatewayError('session_ended', `the session ended under way: ${session.ended}`);
@@ -93,6 +97,16 @@ async function observeKey(
   if (key.stopped) await confirmKey(context, services.keys);
   for (const person of changed) await services.credentials.changed(context.account, person);
   return UNCHANGED;
+}
+
+/** Only where failed sign-ins are counted does it matter who signed in from where before. */
+function rememberClient(
+  { snapshot, knownCookie, account }: RequestContext,
+  { knownClients }: PipelineServices,
+  subject: string,
+): string | undefined {
+  if (snapshot.policy.signInRules.length === 0) return undefined;
+  return knownClients.remember(knownCookie, account, subject);
 }
 
 /** Asked again after a wait: the session may have ended in the meantime, which the type checker cannot know. */

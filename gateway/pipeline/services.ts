@@ -3,6 +3,8 @@ import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
+import type { KnownClients } from './known-client.ts';
+import type { LimitReport } from './limit-report.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
@@ -29,8 +31,10 @@ export interface PipelineServices {
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];
   readonly report: PipelineReport;
-  /** Counts requests. */
+  /** Counts requests, answer bytes, requests at once and failed sign-ins. */
   readonly limits: LimitTable;
+  readonly limitReport: LimitReport;
+  readonly knownClients: KnownClients;
   /** Counts one more anonymous session of a client. @returns whether there is room for it. */
   takeAnonymous(clientNetwork: string): Promise<boolean>;
 }

@@ -40,6 +40,8 @@ export interface AnswerSink {
     headers: IncomingHttpHeaders,
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined>;
+  /** Told of bytes of the body before they go out. @returns false when it broke the answer off instead. */
+  passes(bytes: number): boolean;
   /** The request failed before any head was written. */
   fail(error: unknown): void;
   /** A node could not be connected to. */
@@ -255,7 +257,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     bodyGarbage.count(chunk.byteLength);
     // RFC 9110 section 15.3.6: no content here, whatever the upstream sends; HTTP/2 would break off.
-    if (this.#status === 205) return;
+    if (this.#status === 205 || !this.#sink.passes(chunk.byteLength)) return;
     if (this.#remaining >= 0) {
       this.#remaining -= chunk.byteLength;
       if (this.#remaining === 0) {
@@ -293,7 +295,6 @@ function isBrokenConnection(error: Error & { code?: string }): boolean {
 }
 
 function linkHeaders(headers: IncomingHttpHeaders): string[] {
-  const link = headers['link'];
-  const values = Array.isArray(link) ? link : link === undefined ? [] : [link];
+  const values = [headers['link'] ?? []].flat();
   return values.flatMap((value) => ['link', value]);
 }

@@ -8,6 +8,7 @@ import type { MetricRegistry } from '../observability/metric-registry.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
+import type { SharedCounts } from '../rate-limit/shared-counts.ts';
 import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
@@ -35,6 +36,8 @@ export interface Foundation {
   readonly records: RecordStore;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
+  /** Where counts of limits go beyond this process. */
+  readonly counts: SharedCounts | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;

@@ -129,6 +129,10 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     '4:14: limits.a: limits nothing. Allowed: at least one of requests, response_bytes, parallel, failures',
   ],
   [
+    `${GOOD}limits: { a: { per: [session, api_key], failures: 3/1m } }\n`,
+    '4:14: limits.a: nobody has a session or key before signing in, so failures need another per. Allowed: client, subject, account',
+  ],
+  [
     `${GOOD}limits: { " ": { per: client, parallel: 1 } }\n`,
     '4:11: limits: not a name: " ". Allowed: letters, digits, spaces, dots, - and _, 64 at most, beginning with a letter or digit',
   ],
