@@ -30,13 +30,11 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
   [`${GOOD}log: &a { level: info }\n`, '4:9: anchors have no place in a policy; write the value out: "&a"'],
   [
     `${GOOD}log: { level: *a }\n`,
-
     '4:15: aliases have no place in a policy; write the value out, or put text that begins with * into quotes: "*a"',
   ],
   [
     `${R}${T}sessions: { vault: [*] }\n`,
     '3:21: YAML: Alias cannot be an empty string',
-
     '3:21: aliases have no place in a policy; write the value out, or put text that begins with * into quotes: "*"',
   ],
   [
