@@ -1,26 +1,18 @@
 import { fork } from 'node:child_process';
-import { openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
-import { systemClock } from './core/clock.ts';
+import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
-import { createGatewayMetrics } from './observability/gateway-metrics.ts';
-import { bufferedDestination } from './observability/log-destination.ts';
-import { createLogger } from './observability/logger.ts';
-import { MetricRegistry } from './observability/metric-registry.ts';
-import { collectProcessMetrics } from './observability/process-metrics.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
-import { observeSessions, reportUnreplicated } from './pipeline/session-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
-import type { EndRelay } from './server/end-relay.ts';
 import {
   collectPrincipals,
   type Foundation,
@@ -28,27 +20,19 @@ import {
   reportFailure,
   trustOf,
 } from './server/foundation.ts';
+import { openFoundation } from './server/open-foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
-import { openAudit } from './server/open-audit.ts';
-import { openKeys } from './server/open-keys.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { openLimits, shareCounting } from './server/open-limits.ts';
-import { readKeyring } from './server/read-keyring.ts';
+import { openLimits } from './server/open-limits.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
-import { RelayedStore } from './server/relayed-store.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
 import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
-import { familyTransitions } from './session/rotate.ts';
-import { createSessionService } from './session/session-service.ts';
-import { openStore } from './store/open-store.ts';
-import { describeMistakes, loadCertificates } from './tls/certificate-store.ts';
-import { TicketSecrets } from './tls/ticket-secrets.ts';
-import { shareTickets } from './tls/ticket-store.ts';
+import { describeMistakes } from './tls/certificate-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 const TICK_MS = 1000;
@@ -68,7 +52,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await mkdir(options.data, { recursive: true, mode: 0o700 });
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, policy, count, closers);
-    const foundation = await lay(options, policy, closers);
+    const foundation = await openFoundation(options, policy, closers);
     for (const setting of notices)
       foundation.logger.warn('a setting is not in force in this version', { setting });
     return await serveAlone(options, foundation, policy, closers);
@@ -88,7 +72,7 @@ export async function composeWorker(
   const options = { ...start, environment, logFile: start.logFile ?? undefined };
   try {
     const { policy } = readFirstPolicy(options);
-    const foundation = await lay(options, policy, closers, link.relay);
+    const foundation = await openFoundation(options, policy, closers, link.relay);
     const source = { path: start.policies };
     const parts = await prepareTraffic(foundation, policy, closers, {
       ticketSecret: Buffer.from(start.tickets, 'base64'),
@@ -99,73 +83,19 @@ export async function composeWorker(
     const traffic = await openTraffic({ ...parts, policy, shared: start });
     closers.push(() => traffic.close());
     const { registry, sessions, apiKeys } = foundation;
-    return { registry, sessions, apiKeys, ...parts, traffic, source, close: () => closeAll(closers) };
+    return {
+      registry,
+      sessions,
+      apiKeys,
+      ...parts,
+      traffic,
+      source,
+      close: () => closeAll(closers),
+    };
   } catch (error) {
     await closeAll(closers);
     throw error;
   }
-}
-
-/** What every process of the gateway stands on. @param relay set where several processes share the store. */
-async function lay(
-  options: GatewayOptions,
-  policy: Policy,
-  closers: Closers,
-  relay?: EndRelay,
-): Promise<Foundation> {
-  const { data, environment, clock = systemClock, version } = options;
-  const logTo = options.logFile === undefined ? undefined : openSync(join(data, options.logFile), 'a', 0o600);
-  const destination = bufferedDestination(logTo, relay !== undefined);
-  const logger = createLogger({ level: policy.logLevel, clock, destination });
-  const registry = new MetricRegistry();
-  const metrics = createGatewayMetrics(registry);
-  closers.push(collectProcessMetrics(registry));
-  const keyring = await readKeyring(policy, data, environment);
-  const audit = openAudit({ policy, data, clock, metrics, logger });
-  closers.push(() => audit.close());
-  const opened = await openStore({
-    choice: policy.store,
-    data,
-    environment,
-    transitions: familyTransitions,
-    clock,
-    onUnreplicated: reportUnreplicated(metrics, clock, (level, message, facts) =>
-      logger[level](message, facts),
-    ),
-  });
-  const { store, keys: keyStore, records, connection } = opened;
-  closers.push(() => opened.close());
-  const relayed = relay === undefined ? undefined : new RelayedStore(store, relay);
-  const sessions = createSessionService({
-    store: relayed ?? store,
-    keyring,
-    clock,
-    settings: policy.sessions,
-    observer: observeSessions(metrics, (level, message, facts) => {
-      if (relayed?.isTelling !== true) logger[level](message, facts);
-    }),
-  });
-  closers.push(() => sessions.close());
-  const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
-  const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records };
-  const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
-  closers.push(() => apiKeys.close());
-  const load = (wanted: Policy) =>
-    loadCertificates({
-      origins: wanted.tls.certificates,
-      profile: wanted.tls.profile,
-      directory: join(data, 'tls'),
-      clock,
-    });
-  return {
-    ...facts,
-    keyring,
-    audit,
-    sessions,
-    apiKeys,
-    loadCertificates: load,
-    ...shareCounting(opened, keyring, relay !== undefined),
-  };
 }
 
 /** What serves requests, alone or in a worker; the listeners are opened on it. */
@@ -193,6 +123,7 @@ async function prepareTraffic(
     sessions,
     keys: apiKeys.service,
     credentials: apiKeys.credentials,
+    accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
@@ -221,7 +152,7 @@ async function serveAlone(
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
-  const { clock, logger, registry, sessions, apiKeys } = foundation;
+  const { logger, sessions, apiKeys } = foundation;
   const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
@@ -229,7 +160,7 @@ async function serveAlone(
   });
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ inForce, pipeline, sessions, endpoint, registry, version, clock });
+  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),
@@ -269,7 +200,7 @@ async function supervise(
 ): Promise<Gateway> {
   let supervisor: Supervisor | undefined;
   const hub = new RelayHub(() => supervisor?.workers ?? []);
-  const foundation = await lay(options, policy, closers, hub);
+  const foundation = await openFoundation(options, policy, closers, hub);
   const { logger } = foundation;
   const node = await serveNode(
     foundation,

@@ -19,9 +19,11 @@ export type AdminRefusal =
 
 /** The list of administrators in force: the recorded one, whatever the policy file says. */
 export interface AdminList {
-  /** The two, or nobody while none are enrolled. */
+  /** The two, or nobody while none are enrolled, or while the records cannot be believed. */
   readonly administrators: readonly Administrator[];
-  /** Whose certificate this is: issued by the admin authority, in its time, not revoked, its key enrolled. */
+  /** PEM of every authority whose client certificates count: each node has its own. */
+  readonly authorities: readonly string[];
+  /** Whose certificate this is: issued by an admin authority, in its time, not revoked, its key enrolled. */
   identify(certificate: X509Certificate | undefined): Administrator | AdminRefusal;
   /** Told when somebody is no longer an administrator or a certificate is revoked: tunnels and sessions of theirs end. */
   onChange(listener: () => void): () => void;
@@ -37,8 +39,14 @@ export interface CriticalAction {
 
 /** Dual control: runs an action once both administrators have signed the same payload. */
 export interface Approvals {
-  /** Registers who carries out actions of a kind; called once by the node that wins, with signatures checked. */
-  onApproved(kind: string, execute: (action: CriticalAction) => Promise<void>): void;
+  /**
+   * Registers who carries out actions of a kind, in every process that may. One process carries out an approved action,
+   * with the signatures checked; when it dies in the middle, another does it again, so doing it twice must be the same
+   * as doing it once.
+   *
+   * @param execute receives the id of the proposal, the same every time.
+   */
+  onApproved(kind: string, execute: (action: CriticalAction, id: string) => Promise<void>): void;
   /** Actions that wait for the other administrator. */
   readonly pending: number;
 }

@@ -1,7 +1,7 @@
-import { createHmac } from 'node:crypto';
 import { Agent } from 'undici';
 
 import type { Clock } from '../core/clock.ts';
+import { signWebhook, webhookKey } from '../crypto/webhook-signature.ts';
 import type { IssuedKey, KeyNotice } from './api-key.ts';
 
 /** Where notices of keys go, and how they are signed. */
@@ -24,7 +24,6 @@ export interface KeyWebhook {
   close(): Promise<void>;
 }
 
-const SECRET_PREFIX = 'whsec_';
 /** A receiver that is slower than this is asked again later, and must bear to be. */
 const TIMEOUT_MS = 5000;
 
@@ -34,9 +33,7 @@ const TIMEOUT_MS = 5000;
  * because the body may hold a new key and belongs to the one receiver that the policy names.
  */
 export function createKeyWebhook({ url, secret, clock }: KeyWebhookOptions): KeyWebhook {
-  const key = secret.startsWith(SECRET_PREFIX)
-    ? Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64')
-    : Buffer.from(secret);
+  const key = webhookKey(secret);
   const { origin, pathname, search } = new URL(url);
   const agent = new Agent({
     connect: { timeout: TIMEOUT_MS },
@@ -50,8 +47,7 @@ export function createKeyWebhook({ url, secret, clock }: KeyWebhookOptions): Key
         timestamp: new Date(notice.atMs).toISOString(),
         data: successor === undefined ? notice.data : { ...notice.data, successor },
       });
-      const seconds = Math.floor(clock.now() / 1000);
-      const signature = createHmac('sha256', key).update(`${notice.id}.${seconds}.${body}`).digest('base64');
+      const timestamp = String(Math.floor(clock.now() / 1000));
       try {
         const answer = await agent.request({
           origin,
@@ -60,8 +56,8 @@ export function createKeyWebhook({ url, secret, clock }: KeyWebhookOptions): Key
           headers: {
             'content-type': 'application/json',
             'webhook-id': notice.id,
-            'webhook-timestamp': String(seconds),
-            'webhook-signature': `v1,${signature}`,
+            'webhook-timestamp': timestamp,
+            'webhook-signature': signWebhook(key, { id: notice.id, timestamp, body }),
           },
           body,
         });

@@ -1,7 +1,9 @@
+import { runAdmins } from './admins.ts';
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
 import { runKeys } from './keys.ts';
+import { runRegions } from './regions.ts';
 import { runReload } from './reload.ts';
 import { runTest } from './policy-test.ts';
 import { runSchema } from './schema.ts';
@@ -34,6 +36,14 @@ const COMMANDS: Record<string, Command> = {
   sessions: {
     summary: 'list | revoke                           sessions of a running gateway',
     run: runSessions,
+  },
+  regions: {
+    summary: 'list | drain | undrain | seal | unseal  regions of a running gateway',
+    run: runRegions,
+  },
+  admins: {
+    summary: 'enrol                                    the two administrators',
+    run: runAdmins,
   },
   status: { summary: '[--data DIR] [--json]                   what a running gateway says', run: runStatus },
   reload: { summary: '[--data DIR]                            read the policies again', run: runReload },

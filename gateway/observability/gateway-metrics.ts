@@ -77,6 +77,18 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Attempts on administrators’ routes that were refused, by reason.',
       labels: ['reason'],
     }),
+    admins: registry
+      .gauge({ name: 'zasov_admins', help: 'Administrators who are enrolled: two, or none.' })
+      .child({}),
+    adminsPolicyDiffers: registry
+      .gauge({
+        name: 'zasov_admins_policy_differs',
+        help: 'Whether the policy names other administrators than those in force (1).',
+      })
+      .child({}),
+    approvalsPending: registry
+      .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
+      .child({}),
   };
 }
 
@@ -156,6 +168,16 @@ function regionMetrics(registry: MetricRegistry) {
       name: 'zasov_node_healthy',
       help: 'Whether a node passes its health checks.',
       labels: ['region', 'node'],
+    }),
+    regionCondition: registry.gauge({
+      name: 'zasov_region_condition',
+      help: 'The condition of a region: 1 for the one in force (open, avoided, draining, sealed).',
+      labels: ['region', 'condition'],
+    }),
+    facilitySignals: registry.counter({
+      name: 'zasov_facility_signals_total',
+      help: 'Signals of data centres, by region, type and what became of them.',
+      labels: ['region', 'type', 'result'],
     }),
     failovers: registry
       .counter({ name: 'zasov_failovers_total', help: 'Requests that another node took over.' })

@@ -11,6 +11,8 @@ import { takeKey } from './take-key.ts';
 
 /** Paths that belong to the gateway itself. */
 export const OWN_PREFIX = '/.zasov/';
+/** Where people see their own devices and keys. */
+export const ACCOUNT_PATH = '/.zasov/account';
 /** Where a program asks for the successor of its own key. */
 export const ROTATE_PATH = '/.zasov/keys/rotate';
 
@@ -54,9 +56,10 @@ export function authenticate(
 ): void | Promise<void> {
   if (context.presentedKey !== undefined) return authenticateKey(context, keys, context.presentedKey);
   if (context.cookieToken === undefined || context.route?.access === 'api_key') return undefined;
-  // Pages ask the gateway's own paths by themselves, so that is no sign of a person either.
-  const isPassive =
-    context.path.startsWith(OWN_PREFIX) || context.snapshot.policy.sessions.isPassive(context.path);
+  // Pages ask the gateway's own paths by themselves, so that is no sign of a person either; its one page is.
+  const isPassive = context.path.startsWith(OWN_PREFIX)
+    ? context.path !== ACCOUNT_PATH
+    : context.snapshot.policy.sessions.isPassive(context.path);
   const verdict = sessions.authenticate(context.cookieToken, context, isPassive);
   if (verdict instanceof Promise) return verdict.then((found) => admit(context, found));
   admit(context, verdict);

@@ -47,14 +47,19 @@ export function authorize(context: RequestContext): void {
  */
 export function refuseCrossSite(context: RequestContext): void {
   if (context.method === 'GET' || context.method === 'HEAD' || context.method === 'OPTIONS') return;
-  const { fetchSite, origin } = context.head;
-  const isForeign =
-    fetchSite === undefined
-      ? origin !== undefined && !isOwnOrigin(origin, context.message.authority)
-      : fetchSite !== 'same-origin' && fetchSite !== 'none';
-  if (isForeign && !context.snapshot.policy.sessions.allowsCrossSite(context.path)) {
-    throw new GatewayError('cross_site', `an unsafe request from ${fetchSite ?? 'another origin'}`);
+  if (isForeignSite(context) && !context.snapshot.policy.sessions.allowsCrossSite(context.path)) {
+    throw new GatewayError(
+      'cross_site',
+      `an unsafe request from ${context.head.fetchSite ?? 'another origin'}`,
+    );
   }
+}
+
+/** Whether the browser says that another site started a request. */
+export function isForeignSite({ head, message }: RequestContext): boolean {
+  const { fetchSite, origin } = head;
+  if (fetchSite !== undefined) return fetchSite !== 'same-origin' && fetchSite !== 'none';
+  return origin !== undefined && !isOwnOrigin(origin, message.authority);
 }
 
 /** Whether an `Origin` header names the host that the request went to, over TLS. */

@@ -1,7 +1,9 @@
 import { GatewayError } from '../core/gateway-error.ts';
+import type { RequestBody } from '../proxy/request-body.ts';
+import { accountDoor } from './account-door.ts';
 import { keyHeaders } from './answer-headers.ts';
-import { ROTATE_PATH } from './authenticate.ts';
-import type { OwnAnswer } from './fail.ts';
+import { ACCOUNT_PATH, ROTATE_PATH } from './authenticate.ts';
+import type { OwnAnswer } from './own-page.ts';
 import { renewKey } from './renew-key.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -9,17 +11,21 @@ import type { PipelineServices } from './services.ts';
 /**
  * Answers the gateway's own paths on the public listener: `/.zasov/session` tells a single-page application whether
  * its session is alive (a WebSocket or fetch that failed cannot), `/.zasov/jwks.json` is the key set (RFC 7517) of
- * the assertions, `/.zasov/keys/rotate` gives a program the successor of its own API key.
+ * the assertions, `/.zasov/keys/rotate` gives a program the successor of its own API key, `/.zasov/account` shows people
+ * their own keys and devices.
  *
- * @throws GatewayError `not_found`, `method_refused`; for a rotation also as `renewKey`.
+ * @param openBody the request's body, if there is one.
+ * @throws GatewayError `not_found`, `method_refused`; for a rotation also as `renewKey`, for the page as `accountDoor`.
  */
 export function ownEndpoint(
   context: RequestContext,
   services: PipelineServices,
+  openBody: () => RequestBody | undefined,
 ): OwnAnswer | Promise<OwnAnswer> {
   if (context.path === '/.zasov/session') return answer(context, sessionProbe(context), 'no-store');
   if (context.path === '/.zasov/jwks.json')
     return answer(context, { keys: services.publicKeys }, 'public, max-age=300');
+  if (context.path === ACCOUNT_PATH) return accountDoor(context, services, openBody);
   if (context.path === ROTATE_PATH)
     return renewKey(context, services.keys).then((next) => json(context, next, 'no-store'));
   throw new GatewayError('not_found', `no endpoint ${context.path}`);

@@ -5,13 +5,15 @@ import type { Exchange, ExchangeListener } from '../proxy/exchange.ts';
 import { type AnswerSink, Forwarding } from '../proxy/forwarding.ts';
 import { RequestBody } from '../proxy/request-body.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
 import { chooseNodes, nodeRefused } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
-import { failureAnswer, type OwnAnswer } from './fail.ts';
+import { failureAnswer } from './fail.ts';
+import type { OwnAnswer } from './own-page.ts';
 import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
@@ -80,7 +82,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services);
+      const own = ownEndpoint(context, this.#services, () => this.#openBody(ACCOUNT_BODY_BYTES));
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
@@ -96,7 +98,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const context = this.#context;
     // The client may have gone while it waited for its turn.
     if (this.#exchange.closed) return;
-    const body = this.#openBody();
+    const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
     if (!mayRecognise(context.snapshot.policy.sessions, context)) {
       this.#forward(body);
       return;
@@ -115,10 +117,9 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     this.#forward(body);
   }
 
-  #openBody(): RequestBody | undefined {
+  #openBody(limitBytes: number): RequestBody | undefined {
     if (!this.#exchange.hasBody) return undefined;
-    const { route, head, snapshot } = this.#context;
-    const limitBytes = route?.bodyLimitBytes ?? 0;
+    const { head, snapshot } = this.#context;
     if (head.contentLength !== undefined && Number(head.contentLength) > limitBytes) {
       throw new GatewayError('body_too_large', `a body of ${head.contentLength} bytes is announced`);
     }

@@ -1,18 +1,11 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
-import { OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
+import { ACCOUNT_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
 import { limitHeaders } from './limit.ts';
+import type { OwnAnswer } from './own-page.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
 import type { RequestContext } from './request-context.ts';
-
-/** A whole answer made by the gateway itself. */
-export interface OwnAnswer {
-  readonly status: number;
-  /** Flat names and values. */
-  readonly headers: string[];
-  readonly body: Buffer;
-}
 
 /**
  * The one exit of every failed request: an RFC 9457 problem document, a small page for a person, or a redirect to
@@ -63,6 +56,7 @@ export function failureAnswer(
 /** RFC 9110 section 15.5.6 wants to hear what is possible instead. */
 function allowedMethods({ path }: RequestContext): string {
   if (path === ROTATE_PATH) return 'POST';
+  if (path === ACCOUNT_PATH) return 'GET, HEAD, POST';
   return path.startsWith(OWN_PREFIX) ? 'GET, HEAD' : 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 }
 

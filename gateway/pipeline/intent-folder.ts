@@ -1,8 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import type { Keyring } from '../crypto/keyring.ts';
 import { createSealedBox } from '../crypto/sealed-box.ts';
+import { openSealedFolder } from '../store/sealed-folder.ts';
 
 /** Something that was begun and must be finished. */
 export interface Intent {
@@ -26,55 +24,22 @@ export interface IntentFolder {
   orphans(isOwn: (name: string) => boolean): Promise<Intent[]>;
 }
 
-const SUFFIX = '.change';
-
 /** Opens the folder, which is made when it is missing (mode 0700). */
 export async function openIntentFolder(directory: string, keyring: Keyring): Promise<IntentFolder> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const box = createSealedBox(keyring, 'credential-change');
-  const read = async (file: string): Promise<Intent[]> => {
-    const name = file.slice(0, -SUFFIX.length);
-    const sealed = await readFile(join(directory, file)).catch(() => undefined);
-    const plain = sealed === undefined ? undefined : box.open(sealed, name);
-    if (plain === undefined) return [];
-    return [{ ...(JSON.parse(plain.toString()) as Omit<Intent, 'name'>), name }];
-  };
+  const folder = await openSealedFolder(directory, '.change', createSealedBox(keyring, 'credential-change'));
   return {
-    async write({ name, account, subject }) {
-      const path = join(directory, name + SUFFIX);
-      const file = await open(`${path}.new`, 'wx', 0o600);
-      try {
-        await file.writeFile(box.seal(Buffer.from(JSON.stringify({ account, subject })), name));
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(`${path}.new`, path);
-      await syncDirectory(directory);
-    },
-    async remove(name) {
-      await unlink(join(directory, name + SUFFIX)).catch(() => undefined);
-    },
+    write: ({ name, account, subject }) => folder.write(name, { account, subject }),
+    remove: (name) => folder.remove(name),
     async orphans(isOwn) {
-      const files = (await readdir(directory)).filter((file) => file.endsWith(SUFFIX));
       const found: Intent[] = [];
-      for (const file of files) {
-        const name = file.slice(0, -SUFFIX.length);
-        if (!isOwn(name) && !isRunning(Number.parseInt(name, 10))) found.push(...(await read(file)));
+      for (const name of await folder.names()) {
+        if (isOwn(name) || isRunning(Number.parseInt(name, 10))) continue;
+        const file = await folder.read(name);
+        if (file !== undefined) found.push({ ...(file.value as Omit<Intent, 'name'>), name });
       }
       return found;
     },
   };
-}
-
-/** The name of a file is durable only when its directory is. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** An intent under this very process's id that it does not work on is of an earlier process with the same id. */

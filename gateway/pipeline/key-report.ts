@@ -1,6 +1,7 @@
 import type { KeyObserver, KeyState } from '../api-key/api-key.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
+import type { AlarmBook } from './alarm-book.ts';
 import type { Notice } from './session-report.ts';
 
 /** A key that is still being presented is told of once in this time: its owner may call many times a second. */
@@ -8,8 +9,13 @@ const REPLAY_EVERY_MS = 60_000;
 /** Keys whose replays are told apart; beyond it the oldest are told of anew. */
 const REPLAYS_REMEMBERED = 1000;
 
-/** Turns what the key service reports into metrics and log lines. */
-export function observeKeys(metrics: GatewayMetrics, notice: Notice, clock: Clock): KeyObserver {
+/** Turns what the key service reports into metrics, log lines and alarms for the owner. */
+export function observeKeys(
+  metrics: GatewayMetrics,
+  notice: Notice,
+  clock: Clock,
+  alarms: Pick<AlarmBook, 'note'>,
+): KeyObserver {
   const storeSeconds = metrics.storeSeconds.child({ operation: 'key' });
   const toldMs = new Map<string, number>();
   const isNews = (id: string): boolean => {
@@ -23,10 +29,11 @@ export function observeKeys(metrics: GatewayMetrics, notice: Notice, clock: Cloc
   };
   return {
     rejected: (code) => metrics.apiKeysRejected.child({ code }).inc(),
-    replayed: ({ id, account, code }) => {
+    replayed: ({ id, account, subject, code }) => {
       metrics.apiKeyReplays.inc();
-      if (isNews(id))
-        notice('warn', 'a key that no longer works is still being used', { keyId: id, account, code });
+      if (!isNews(id)) return;
+      alarms.note(account, subject, 'replay', id);
+      notice('warn', 'a key that no longer works is still being used', { keyId: id, account, code });
     },
     rotated: (reason, { id, account }) => {
       metrics.apiKeyRotations.child({ reason }).inc();

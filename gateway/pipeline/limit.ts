@@ -15,6 +15,8 @@ const KEY_DEFAULT: RouteLimit = {
   bytes: undefined,
   parallel: undefined,
 };
+/** What a session gets on the account page, whose every view asks the stores. */
+const ACCOUNT_RATE: WindowRate = { name: 'account', count: 60, windowMs: 60_000 };
 const GENERATION_DIGITS = 2;
 const NO_HEADERS: readonly string[] = [];
 
@@ -42,6 +44,11 @@ export function limitPrincipal(context: RequestContext, services: PipelineServic
     const name = by === 'client' ? undefined : nameOf(context, by);
     if (name !== undefined) apply(context, services, limit, by, name);
   }
+}
+
+/** Counts a request to the account page for its session. @throws GatewayError `rate_limited`. */
+export function limitAccountPage(context: RequestContext, limits: LimitTable, sessionId: string): void {
+  count(context, limits, ACCOUNT_RATE, sessionId);
 }
 
 function apply(

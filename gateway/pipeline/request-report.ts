@@ -4,6 +4,8 @@ import type { Route } from '../policy/policy.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
 
+const VERSIONS = { 'http/1.0': '1.0', 'http/1.1': '1.1', h2: '2' } as const;
+
 /** Statuses of the client's own making are no news for the operator; these are. */
 const SERVER_ERROR = 500;
 
@@ -67,7 +69,7 @@ function accessLine(
     gatewayMs,
     upstreamMs,
     clientAddress: context.clientAddress,
-    protocol: context.message.protocol === 'h2' ? '2' : '1.1',
+    protocol: VERSIONS[context.message.protocol],
     route: context.route?.name,
     account: context.account,
     sessionId: context.session?.id,

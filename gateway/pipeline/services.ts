@@ -5,6 +5,7 @@ import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
 import type { KnownClients } from './known-client.ts';
 import type { LimitReport } from './limit-report.ts';
+import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
@@ -27,6 +28,8 @@ export interface PipelineServices {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly credentials: CredentialChanges;
+  /** The page of a person's own keys and devices. */
+  readonly accountPage: AccountPage;
   readonly signer: AssertionSigner;
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];

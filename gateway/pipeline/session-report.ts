@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
+import type { AlarmBook } from './alarm-book.ts';
 import type { SessionObserver } from '../session/session.ts';
 
 /** Writes one structured line; never a secret. */
@@ -19,16 +20,22 @@ export function reportUnreplicated(metrics: GatewayMetrics, clock: Clock, notice
   };
 }
 
-/** Turns what the session service reports into metrics and log lines. */
-export function observeSessions(metrics: GatewayMetrics, notice: Notice): SessionObserver {
+/** Turns what the session service reports into metrics, log lines and alarms for the person. */
+export function observeSessions(
+  metrics: GatewayMetrics,
+  notice: Notice,
+  alarms: Pick<AlarmBook, 'note'>,
+): SessionObserver {
   const storeSeconds = metrics.storeSeconds.child({ operation: 'session' });
   return {
     rotated: () => metrics.sessionRotations.inc(),
     graceHit: () => metrics.sessionGraceHits.inc(),
-    theft: (kind, { id, account }) => {
+    theft: (kind, { id, account, subject }) => {
       metrics.sessionThefts.child({ kind }).inc();
       // A crash that set a browser back by one id looks like theft and is none.
       const isAlarm = kind !== 'crash_regress';
+      if (isAlarm && subject !== undefined)
+        alarms.note(account, subject, kind === 'context' ? 'moved' : 'theft');
       notice(isAlarm ? 'warn' : 'info', isAlarm ? 'session theft' : 'session set back by a crash', {
         kind,
         sessionId: id,

@@ -80,9 +80,18 @@ export async function liveCookies(
   }
   if (cookies.length > 0 && isCurrent)
     await services.sessions.storeCookies(session, context.jarVersion, cookies);
-  const { verdict } = context;
-  if (verdict.kind !== 'live' || !verdict.due || !mayCarryCookie(context, answer)) return UNCHANGED;
-  return { setCookie: await rotated(services, verdict) };
+  return mayCarryCookie(answer) ? { setCookie: await issueSuccessor(context, services) } : UNCHANGED;
+}
+
+/** The `Set-Cookie` value of the session's next id, when one is due and this answer is one that a browser keeps. */
+export async function issueSuccessor(
+  { verdict, head: { fetchDest } }: RequestContext,
+  services: PipelineServices,
+): Promise<string | undefined> {
+  if (verdict.kind !== 'live' || !verdict.due) return undefined;
+  const isForPage =
+    fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty';
+  return isForPage ? await rotated(services, verdict) : undefined;
 }
 
 /** A store that is away costs a rotation and not the answer: the id that the browser holds stays valid. */
@@ -117,9 +126,6 @@ function isSharedCacheable(headers: IncomingHttpHeaders): boolean {
   return control !== undefined && /\b(?:public|s-maxage|immutable)\b/i.test(control);
 }
 
-function mayCarryCookie(context: RequestContext, answer: ObservedAnswer): boolean {
-  const { fetchDest } = context.head;
-  const isForPage =
-    fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty';
-  return isForPage && answer.status !== 304 && !isSharedCacheable(answer.headers);
+function mayCarryCookie(answer: ObservedAnswer): boolean {
+  return answer.status !== 304 && !isSharedCacheable(answer.headers);
 }

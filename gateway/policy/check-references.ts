@@ -17,7 +17,9 @@ export function checkReferences(document: PolicyDocument): Mistake[] {
     ...doubled(document, ['regions'], 'id', 'region id'),
     ...doubled(document, ['routes'], 'name', 'route name'),
     ...doubled(document, ['admins'], 'name', 'administrator'),
-    ...doubled(document, ['admins'], 'certificate', 'certificate'),
+    ...doubled(document, ['admins'], 'certificate', 'certificate', (text) =>
+      text.replaceAll(':', '').toLowerCase(),
+    ),
     ...doubled(document, ['backup', 'include'], 'name', 'name'),
     ...doubledNodes(document),
     ...doubledFailover(document),
@@ -29,9 +31,15 @@ export function checkReferences(document: PolicyDocument): Mistake[] {
   ];
 }
 
-function doubled(document: PolicyDocument, trail: Trail, key: string, what: string): Mistake[] {
+function doubled(
+  document: PolicyDocument,
+  trail: Trail,
+  key: string,
+  what: string,
+  normal?: (text: string) => string,
+): Mistake[] {
   const trails = listAt(document, trail).map((_, index) => [...trail, index, key]);
-  return repeated(document, trails, what);
+  return repeated(document, trails, what, normal);
 }
 
 function doubledNodes(document: PolicyDocument): Mistake[] {
@@ -51,14 +59,20 @@ function doubledFailover(document: PolicyDocument): Mistake[] {
   );
 }
 
-function repeated(document: PolicyDocument, trails: readonly Trail[], what: string): Mistake[] {
+/** @param normal brings texts that mean the same to one form. */
+function repeated(
+  document: PolicyDocument,
+  trails: readonly Trail[],
+  what: string,
+  normal = (text: string) => text,
+): Mistake[] {
   const first = new Map<string, Trail>();
   return trails.flatMap((trail) => {
     const value = valueAt(document.value, trail);
     if (typeof value !== 'string') return [];
-    const earlier = first.get(value);
+    const earlier = first.get(normal(value));
     if (earlier === undefined) {
-      first.set(value, trail);
+      first.set(normal(value), trail);
       return [];
     }
     const { file, line } = document.placeOfValue(earlier);

@@ -24,6 +24,7 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
     places: { headers, queryNames, bearer, basic },
     heldHeaders: heldHeaders(headers, bearer || basic, upstreamHeader),
     upstreamHeader,
+    ownKeys: given?.own_keys ?? 0,
     settings: {
       prefix: keys.prefix,
       maxAge: keys.max_age satisfies KeyAge,

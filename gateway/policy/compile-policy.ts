@@ -11,6 +11,7 @@ import type { RedisPlace } from '../store/redis-connection.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import type {
   AccountRule,
+  AdminAccessPolicy,
   CertificateSource,
   Policy,
   Route,
@@ -31,7 +32,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility }) => ({
       id,
       nodes,
       role,
@@ -42,6 +43,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         unhealthyAfter: health.unhealthy_after,
         healthyAfter: health.healthy_after,
       },
+      facility,
     })),
     routing: compileRouting(settings),
     routes: settings.routes.map((route): Route => {
@@ -58,6 +60,8 @@ export function compilePolicy(settings: PolicySettings): Policy {
     signInRules: compileSignInRules(settings),
     sessions: compileSessions(settings.sessions),
     apiKeys: compileApiKeys(settings),
+    admins: settings.admins?.map(({ name, certificate }) => ({ name, fingerprint: certificate })),
+    adminAccess: compileAdminAccess(settings.admin_access),
     protection: {
       headerBytes: protection.header_bytes,
       headerTimeoutMs: protection.header_timeout,
@@ -80,6 +84,15 @@ function compileStore(store: PolicySettings['store']): StoreChoice {
   if (cluster !== undefined) return redis({ kind: 'cluster', nodes: cluster, username });
   if (sentinels !== undefined) return redis({ kind: 'sentinel', sentinels, name: name ?? '', username });
   return redis({ kind: 'single', url: url ?? '', username });
+}
+
+function compileAdminAccess(access: PolicySettings['admin_access']): AdminAccessPolicy {
+  return {
+    networks: access.networks.length === 0 ? undefined : networkList(access.networks),
+    requiresPasskey: access.passkey === 'require',
+    approvalExpiresMs: access.approval_expires,
+    servers: access.servers,
+  };
 }
 
 function compileCertificates({ tls, accounts }: PolicySettings): CertificateSource[] {

@@ -142,7 +142,7 @@ export function certificateHost() {
   });
 }
 
-/** A certificate's SHA-256 fingerprint; 64 hexadecimal digits in lower case afterwards. */
+/** SHA-256 of a certificate's public key; 64 hexadecimal digits in lower case afterwards. */
 export function fingerprint() {
   return scalar<string>({
     not: "not a certificate's fingerprint",

@@ -27,7 +27,7 @@ const REFUSED: readonly Gap[] = [
 
 const WAITING: readonly Gap[] = [
   {
-    says: 'admins: nobody can be enrolled yet; routes with access admin answer 404',
+    says: 'admins: the two are enrolled, but the admin listener lets nobody in yet; routes with access admin answer 404',
     isAsked: (all) => all.admins !== undefined,
   },
   {

@@ -43,6 +43,8 @@ interface RegionPolicy {
   readonly nodes: readonly string[];
   readonly role: 'primary' | 'replica' | 'auto';
   readonly health: HealthPolicy;
+  /** Where the key is that signs the signals of its data centre. */
+  readonly facility?: { readonly secret: SecretReference } | undefined;
 }
 
 /** Which region answers for which account. */
@@ -154,6 +156,8 @@ export interface ApiKeyPolicy {
    * case, with `-` for all but letters and digits.
    */
   readonly heldHeaders: ReadonlySet<string>;
+  /** How many keys that work a person may come to by making them. */
+  readonly ownKeys: number;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
   readonly upstreamHeader: string | undefined;
   /** What the key service works with. */
@@ -169,6 +173,17 @@ export interface ApiKeyPolicy {
     readonly hasWebhook: boolean;
   };
   readonly webhook: { readonly url: string; readonly secret: SecretReference } | undefined;
+}
+
+/** How the two administrators come in. */
+export interface AdminAccessPolicy {
+  /** Networks that they may come from; `undefined` means any. */
+  readonly networks: NetworkList | undefined;
+  readonly requiresPasskey: boolean;
+  /** How long a proposal waits for the other one. */
+  readonly approvalExpiresMs: number;
+  /** `host:port` targets that they may CONNECT to. */
+  readonly servers: readonly string[];
 }
 
 /** Bounds that keep a hostile client from holding the gateway. */
@@ -210,6 +225,9 @@ export interface Policy {
   readonly signInRules: readonly SignInRule[];
   readonly sessions: SessionPolicy;
   readonly apiKeys: ApiKeyPolicy;
+  /** The two that the policy wishes for; those in force are the recorded ones. `undefined` without `admins`. */
+  readonly admins: readonly { readonly name: string; readonly fingerprint: string }[] | undefined;
+  readonly adminAccess: AdminAccessPolicy;
   readonly protection: ProtectionPolicy;
   /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
   readonly auditDirectory: string | undefined;

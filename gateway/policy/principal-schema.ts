@@ -53,6 +53,11 @@ export const apiKeysSchema = section({
     .describe(
       'Whether keys made elsewhere may be taken over under their own text (zasov keys import). Default refuse; accept: their strength is what the other program made it.',
     ),
+  own_keys: wholeNumber(0, 100)
+    .prefault(0)
+    .describe(
+      'How many keys that work a person may have and still make one on /.zasov/account. Default 0: only operators make keys. A key outlives the session in which it was made.',
+    ),
   webhook: section({
     url: url(['http:', 'https:'], 'https://crm.internal/hooks/keys').describe(
       'Where warnings and rotations are told.',
@@ -70,7 +75,10 @@ const TWO = packWording({ says: 'there are exactly two administrators', allowed:
 export const adminsSchema = list(
   section({
     name: word(PLAIN_NAME).describe('Name for the audit log.'),
-    certificate: fingerprint().describe("SHA-256 of the administrator's client certificate: sha256:…"),
+    certificate: fingerprint().describe(
+      "SHA-256 of the public key in the administrator's certificate (SubjectPublicKeyInfo): sha256:…, as " +
+        '`zasov admins enrol` prints it. It stays the same when the certificate is renewed.',
+    ),
   }),
 )
   .length(2, { error: TWO })

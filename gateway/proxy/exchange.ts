@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 
 /** The head of a client's message, whatever the protocol carried it. */
 export interface MessageHead {
-  readonly protocol: 'http/1.1' | 'h2';
+  readonly protocol: 'http/1.0' | 'http/1.1' | 'h2';
   readonly method: string;
   /** Path and query as received; this very text is authorized and forwarded. */
   readonly target: string;

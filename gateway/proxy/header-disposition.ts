@@ -17,7 +17,6 @@ const HOP_BY_HOP = [
   'proxy-authorization',
   'te',
   'trailer',
-  'transfer-encoding',
   'upgrade',
   'expect',
   'http2-settings',
@@ -75,6 +74,7 @@ const EXACT = new Map<string, Disposition>([
   ['host', 'host'],
   ['cookie', 'cookie'],
   ['content-length', 'length'],
+  ['transfer-encoding', 'length'],
 ]);
 
 const RESERVED_PREFIXES = ['x-zasov-', 'zasov-', 'x-forwarded-'];

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 
 import { earlyHints } from './early-hints.ts';
 import type { Exchange, ExchangeListener, MessageHead } from './exchange.ts';
+import { originForm } from './origin-form.ts';
 
 /** How long a client that is still sending when it was answered may take to read the answer, in milliseconds. */
 const LINGER_MS = 2000;
@@ -18,11 +19,13 @@ export interface Http1Connection {
   latest: ServerResponse;
   /** Exchanges behind another one: Node does not tell their answers when the connection closes. */
   readonly queued: Set<{ abandon(): void }>;
+  /** Called when the last request under way is answered, on a connection that must not go on. */
+  whenIdle: (() => void) | undefined;
 }
 
 /** An HTTP/1.1 exchange (RFC 9112) on Node's parser. */
 export class Http1Exchange implements Exchange {
-  readonly protocol = 'http/1.1';
+  readonly protocol: 'http/1.0' | 'http/1.1';
   readonly method: string;
   readonly target: string;
   readonly authority: string;
@@ -50,9 +53,10 @@ export class Http1Exchange implements Exchange {
     this.#connection = connection;
     if (response.socket === null) connection.queued.add(this);
     this.method = request.method ?? '';
-    this.target = request.url ?? '';
+    this.protocol = request.httpVersionMinor === 0 ? 'http/1.0' : 'http/1.1';
     this.rawHeaders = request.rawHeaders;
     this.authority = findAuthority(request.rawHeaders);
+    this.target = originForm(request.url ?? '', this.authority);
     this.peerAddress = request.socket.remoteAddress ?? '';
     this.hasBody = hasBody(request.rawHeaders);
     this.source = request;
@@ -165,17 +169,19 @@ export class Http1Exchange implements Exchange {
     this.closed = true;
     this.#connection.open--;
     this.#connection.queued.delete(this);
+    if (this.#connection.open === 0) this.#connection.whenIdle?.();
     this.listener?.onClose(this.#ended && this.#response.writableFinished);
   }
 }
 
 /** The head of an HTTP/1.1 request without an answer to write: a WebSocket handshake. */
 export function http1Head(request: IncomingMessage): MessageHead {
+  const authority = findAuthority(request.rawHeaders);
   return {
     protocol: 'http/1.1',
     method: request.method ?? '',
-    target: request.url ?? '',
-    authority: findAuthority(request.rawHeaders),
+    target: originForm(request.url ?? '', authority),
+    authority,
     rawHeaders: request.rawHeaders,
     peerAddress: request.socket.remoteAddress ?? '',
   };

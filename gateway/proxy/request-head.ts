@@ -9,6 +9,8 @@ export interface RequestHead {
   /** All `Cookie` headers joined as RFC 9113 section 8.2.3 says. */
   readonly cookie: string;
   readonly contentLength: string | undefined;
+  /** All `Transfer-Encoding` headers joined, in small letters. */
+  readonly codings: string | undefined;
   readonly userAgent: string;
   readonly accept: string;
   readonly acceptLanguage: string;
@@ -43,6 +45,7 @@ export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet
     hostCount: 0,
     cookie: '',
     contentLength: undefined,
+    codings: undefined,
     userAgent: '',
     accept: '',
     acceptLanguage: '',
@@ -63,7 +66,7 @@ export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet
     const { name, spelled, disposition } = classifyName(rawHeaders[i] ?? '');
     if (disposition === 'pass') {
       if (held.size === 0 || !held.has(spelled)) head.forward.push(name, value);
-      else head.held = [...head.held, name, value];
+      else hold(head, name, value);
     } else if (disposition === 'noted') {
       note(head, name, value);
       head.forward.push(name, value);
@@ -73,6 +76,11 @@ export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet
   // What browsers send names nothing.
   if (connection !== '' && connection !== ',keep-alive') dropNamed(head, connection);
   return head;
+}
+
+function hold(head: Draft, name: string, value: string): void {
+  if (head.held === NONE) head.held = [];
+  (head.held as string[]).push(name, value);
 }
 
 function note(head: Draft, name: string, value: string): void {
@@ -115,6 +123,10 @@ function keep(head: Draft, name: string, value: string): void {
     case 'content-length':
       head.contentLength = value;
       break;
+    case 'transfer-encoding':
+      head.codings =
+        head.codings === undefined ? value.toLowerCase() : `${head.codings}, ${value.toLowerCase()}`;
+      break;
     case 'forwarded':
       head.forwarded = head.forwarded === undefined ? value : `${head.forwarded}, ${value}`;
       break;
@@ -127,21 +139,24 @@ function keep(head: Draft, name: string, value: string): void {
 
 /** Headers named by `Connection` belong to this hop only (RFC 9110 section 7.6.1). */
 function dropNamed(head: Draft, connection: string): void {
-  const names = connection
-    .toLowerCase()
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade');
-  if (names.length === 0) return;
+  // A set, because a head may hold thousands of names on either side.
+  const names = new Set(
+    connection
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '' && name !== 'close' && name !== 'keep-alive' && name !== 'upgrade'),
+  );
+  if (names.size === 0) return;
   head.forward = without(head.forward, names);
   head.held = without(head.held, names);
 }
 
-function without(headers: readonly string[], names: readonly string[]): string[] {
+function without(headers: readonly string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] ?? '';
-    if (!names.includes(name)) kept.push(name, headers[i + 1] ?? '');
+    if (!names.has(name)) kept.push(name, headers[i + 1] ?? '');
   }
   return kept;
 }

@@ -8,6 +8,7 @@ import {
   rotateKey,
   setUpstreamCredential,
 } from './control-keys.ts';
+import { changeRegion, type NodeStatus, refuseUnseal, type RegionOperations } from './control-regions.ts';
 
 /** What `zasov status` shows. */
 export interface GatewayStatus {
@@ -26,12 +27,12 @@ export interface GatewayStatus {
     readonly connections: number;
     readonly requests_open: number;
   }[];
-  readonly nodes: readonly { readonly region: string; readonly url: string; readonly healthy: boolean }[];
+  readonly nodes: readonly NodeStatus[];
   readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
 }
 
 /** What the control socket can do; given by the composition root. */
-export interface ControlOperations extends KeyOperations {
+export interface ControlOperations extends KeyOperations, RegionOperations {
   status(): Promise<GatewayStatus>;
   listSessions(filter: { account?: string; subject?: string }): Promise<SessionSummary[]>;
   revokeSession(id: string): Promise<boolean>;
@@ -79,6 +80,14 @@ const OPERATIONS: Record<string, Operation> = {
   'POST /v1/keys/import': (operations, _parts, _query, body) => importKeys(operations, body),
   'POST /v1/keys/*/rotate': (operations, [id = ''], _query, body) => rotateKey(operations, id, body),
   'DELETE /v1/keys/*': (operations, [id = '']) => revokeKey(operations, id),
+  'GET /v1/regions': async (operations) => {
+    const { nodes } = await operations.status();
+    return ok(operations.listRegions(nodes));
+  },
+  'POST /v1/regions/*/drain': (operations, [id = '']) => changeRegion(operations, id, 'drain'),
+  'POST /v1/regions/*/seal': (operations, [id = '']) => changeRegion(operations, id, 'seal'),
+  'POST /v1/regions/*/open': (operations, [id = '']) => changeRegion(operations, id, 'open'),
+  'POST /v1/regions/*/unseal': async (operations, [id = '']) => refuseUnseal(operations, id),
   'POST /v1/reload': async (operations) => {
     const result = await operations.reload();
     return { status: result.ok ? 200 : 422, value: result };

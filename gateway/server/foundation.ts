@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import type { Environment } from '../config/environment.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
@@ -5,17 +7,21 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
 import type { SharedCounts } from '../rate-limit/shared-counts.ts';
 import type { SessionService } from '../session/session.ts';
-import type { CertificateLoad } from '../tls/certificate-store.ts';
+import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
+import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What every process of a gateway stands on, whatever it does: serve alone, supervise, or be a worker. */
 export interface Foundation {
@@ -32,8 +38,13 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** What people see on their account page. */
+  readonly alarms: AlarmBook;
+  readonly admins: Admins;
   /** The gateway's own state, shared by all processes and nodes. */
   readonly records: RecordStore;
+  /** Conditions of regions, and the door for signals. */
+  readonly regions: Regions;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
   /** Where counts of limits go beyond this process. */
@@ -43,15 +54,24 @@ export interface Foundation {
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
 
+/** How the certificates of a policy are loaded: those of its own authority live in the data directory. */
+export function certificateLoader(data: string, clock: Clock): Foundation['loadCertificates'] {
+  const directory = join(data, 'tls');
+  return ({ tls: { certificates: origins, profile } }) =>
+    loadCertificates({ origins, profile, directory, clock });
+}
+
 /** Reports on a failure of work that nobody waits for. */
 export function reportFailure({ logger }: Foundation, message: string): (error: unknown) => void {
   return (error) => logger.error(message, { error });
 }
 
-/** What the control socket can do to sessions and API keys. */
+/** What the control socket can do to sessions, API keys and regions. */
 export function principalOperations({
   sessions,
   apiKeys,
+  regions,
+  audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: (filter) => sessions.list(filter),
@@ -59,11 +79,13 @@ export function principalOperations({
     revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
     ...keyOperations(apiKeys),
+    ...regionOperations({ regions, audit }),
   };
 }
 
-/** Sets the gauges of sessions and keys before each scrape; they are the node's, so one process of it does. */
-export function collectPrincipals({ registry, metrics, sessions, apiKeys }: Foundation): void {
+/** Sets the gauges of sessions, keys and regions before each scrape; they are the node's, so one process of it does. */
+export function collectPrincipals({ registry, metrics, sessions, apiKeys, regions }: Foundation): void {
+  registry.onCollect(() => regions.collect());
   registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
   registry.onCollect(async () => collectKeys(metrics, await apiKeys.service.census()));
 }

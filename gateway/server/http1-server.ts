@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import type { Exchange, MessageHead } from '../proxy/exchange.ts';
 import { type Http1Connection, Http1Exchange, http1Head } from '../proxy/http1-exchange.ts';
@@ -41,24 +42,26 @@ export class Http1Server {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_EVERY_MS,
       insecureHTTPParser: false,
-      shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
+      // RFC 9110 section 7.8: in HTTP/1.0 an upgrade counts for nothing.
+      shouldUpgradeCallback: ({ httpVersion, headers }) =>
+        httpVersion === '1.1' && headers.upgrade?.toLowerCase() === 'websocket',
       optimizeEmptyRequests: true,
     });
     this.#server.on('request', (request, response) => this.#take(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#take(request, response, true));
-    this.#server.on('checkExpectation', (_request, response) => response.writeHead(417).end());
+    // Whether the body comes all the same is the client's choice, so nobody knows where the next request begins.
+    this.#server.on('checkExpectation', (_request, response) =>
+      response.writeHead(417, { connection: 'close' }).end(),
+    );
     // When a body follows the head, Node passes a wrapper; the request knows the connection itself.
     this.#server.on('upgrade', (request, _stream, head) => this.#upgrade(request, request.socket, head));
     this.#server.on('connect', ({ socket }) => {
       socket.write('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
       socket.destroySoon();
     });
-    this.#server.on('clientError', (error, socket) => {
-      const { open = 0, latest } = this.#connections.get(socket) ?? {};
-      // In the middle of another answer, or in its place, ours would be taken for it.
-      if (open > 1 || (open === 1 && latest?.headersSent === true)) socket.destroy();
-      else answerClientError(error, socket);
-    });
+    this.#server.on('clientError', (error, socket) => this.#failed(error, socket));
+    // The parser would leave out what is beyond its own count without a word; the guard refuses such heads.
+    this.#server.maxHeadersCount = 0;
     // Starts the header time-outs, which only a server that listens would start by itself.
     this.#server.emit('listening');
   }
@@ -84,7 +87,7 @@ export class Http1Server {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
       const queued = new Set<{ abandon(): void }>();
-      connection = { open: 0, latest: response, queued };
+      connection = { open: 0, latest: response, queued, whenIdle: undefined };
       this.#connections.set(socket, connection);
       socket.once('close', () => {
         for (const exchange of queued) exchange.abandon();
@@ -94,8 +97,29 @@ export class Http1Server {
       socket.destroy();
       return;
     }
+    if (request.httpVersionMajor !== 1) {
+      response.writeHead(505, { connection: 'close' }).end();
+      return;
+    }
     if (this.#isStopping) response.shouldKeepAlive = false;
     this.#handler.handle(new Http1Exchange(request, response, connection, waitsForContinue));
+  }
+
+  /** Answers bytes that are no HTTP, but never in the middle of another answer, where ours would be taken for it. */
+  #failed(error: Error & { code?: string }, socket: Duplex): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined || connection.open === 0) {
+      answerClientError(error, socket);
+    } else if (connection.latest.req.complete) {
+      // What came before was whole, so it is answered first. Nothing behind Connection: close is an error (RFC 9112
+      // section 9.6); it is left alone, and the connection ends by itself.
+      const isOver = error.code === 'HPE_CLOSED_CONNECTION';
+      connection.whenIdle ??= isOver ? () => undefined : () => answerClientError(error, socket);
+    } else if (connection.open > 1 || connection.latest.headersSent) {
+      socket.destroy();
+    } else {
+      answerClientError(error, socket);
+    }
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {

@@ -10,6 +10,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { createCredentialChanges, type CredentialChanges } from '../pipeline/credential-change.ts';
 import { openIntentFolder } from '../pipeline/intent-folder.ts';
 import { observeKeys } from '../pipeline/key-report.ts';
@@ -40,6 +41,7 @@ export interface ApiKeyOptions {
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly sessions: SessionService;
+  readonly alarms: AlarmBook;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
 }
@@ -60,7 +62,7 @@ export async function openKeys(options: ApiKeyOptions): Promise<ApiKeys> {
     clock,
     settings: policy.settings,
     // Refusals are counted where requests end: also those that the service never sees, and each once.
-    observer: { ...observeKeys(metrics, notice, clock), rejected: () => undefined },
+    observer: { ...observeKeys(metrics, notice, clock, options.alarms), rejected: () => undefined },
   });
   const folder = await openIntentFolder(join(data, 'pending'), keyring);
   const credentials = createCredentialChanges({ sessions, keys: service, folder, notice });

@@ -4,6 +4,8 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { GatewayStatus } from './control-api.ts';
+import type { Regions } from './open-regions.ts';
+import type { Admins } from './open-admins.ts';
 import { openTraffic, type OpenTraffic } from './open-traffic.ts';
 import { startOpsServer } from './ops-server.ts';
 import type { PolicyInForce } from './policy-in-force.ts';
@@ -14,9 +16,11 @@ interface ListenerParts {
   readonly inForce: PolicyInForce;
   readonly pipeline: Pipeline;
   readonly sessions: SessionService;
+  readonly regions: Regions;
   /** TLS of the public listener. */
   readonly endpoint: TlsEndpoint;
   readonly registry: MetricRegistry;
+  readonly admins: Pick<Admins, 'check'>;
   readonly version: string;
   readonly clock: Clock;
 }
@@ -53,10 +57,12 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
   const ops = await startOpsServer({
     endpoint: listen.ops,
     registry,
+    facility: parts.regions.door,
     readiness: () => ({
       ready: isReady,
       checks: {
         serving: isReady ? true : 'starting or draining',
+        administrators: parts.admins.check(),
         regions: inForce.upstreams.nodes.some(({ healthy }) => healthy) ? true : 'no node is healthy',
       },
     }),

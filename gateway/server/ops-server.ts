@@ -2,6 +2,8 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+
+import { FACILITY_PREFIX, type FacilityDoor } from './facility-door.ts';
 import { METRICS_CONTENT_TYPE } from '../observability/metric-registry.ts';
 
 /** Whether the gateway can take traffic, and what that rests on. */
@@ -18,6 +20,8 @@ interface OpsSettings {
   readonly registry: { render(): Promise<string> };
   /** Asked on each `/readyz`; throwing means not ready. */
   readonly readiness: () => Readiness;
+  /** Takes the signals of data centres. */
+  readonly facility?: FacilityDoor | undefined;
 }
 
 /** The running ops listener. */
@@ -33,9 +37,10 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const HEADER_BYTES = 8192;
 
 /**
- * Serves `/metrics`, `/livez` and `/readyz` in plain HTTP for the machines that watch the gateway. `/livez` answers as
+ * Serves `/metrics`, `/livez` and `/readyz` in plain HTTP for the machines that watch the gateway, and
+ * takes the signed signals of data centres under `/.zasov/facility/`. `/livez` answers as
  * long as the event loop turns; `/readyz` is 200 only when ready and 503 otherwise, with the checks as JSON. Bounded in
- * connections, time and header size; request bodies are not read.
+ * connections, time and header size; no other request's body is read.
  *
  * @throws the system's error when the port cannot be taken.
  */
@@ -69,6 +74,10 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  if (settings.facility !== undefined && (request.url ?? '').startsWith(FACILITY_PREFIX)) {
+    await settings.facility.answer(request, response).catch(() => response.destroy());
+    return;
+  }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('allow', 'GET, HEAD');
     send(response, 405, 'text/plain', 'only GET and HEAD\n');

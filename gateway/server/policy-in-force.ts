@@ -14,7 +14,9 @@ import { describeMistakes } from '../tls/certificate-store.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
+import type { Admins } from './open-admins.ts';
 import type { ApiKeys } from './open-keys.ts';
+import type { Regions } from './open-regions.ts';
 
 /** What came of reading the policies again. */
 export interface ReloadResult {
@@ -41,6 +43,8 @@ interface Sources {
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
   readonly limits: LimitStore | undefined;
+  readonly admins: Pick<Admins, 'configure'>;
+  readonly regions: Pick<Regions, 'configure'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
@@ -167,6 +171,8 @@ export class PolicyInForce {
     followers.pipeline.swap(this.snapshot);
     followers.sessions.configure(next.policy.sessions);
     followers.apiKeys.configure(next.policy);
+    this.#sources.admins.configure(next.policy);
+    this.#sources.regions.configure(next.policy);
     followers.endpoint.swap(next.certificates);
     logger.setLevel(next.policy.logLevel);
     this.#watch();

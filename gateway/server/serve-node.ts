@@ -89,6 +89,8 @@ export async function serveNode(
     takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, foundation.limits);
     sessions.configure(policy.sessions);
     foundation.apiKeys.configure(policy);
+    foundation.regions.configure(policy);
+    foundation.admins.configure(policy);
     logger.setLevel(policy.logLevel);
     return result;
   };
@@ -97,7 +99,11 @@ export async function serveNode(
   const ops = await startOpsServer({
     endpoint: listen.ops,
     registry: { render: () => supervisor.metrics.render() },
-    readiness: () => supervisor.readiness(),
+    facility: foundation.regions.door,
+    readiness: () => {
+      const { ready, checks } = supervisor.readiness();
+      return { ready, checks: { ...checks, administrators: foundation.admins.check() } };
+    },
   });
   closers.push(() => ops.close());
   const redirect = listen.redirect && (await startRedirectServer(listen.redirect, ports.public.port));

@@ -122,10 +122,10 @@ class Sessions implements SessionService {
     return wasAlive;
   }
 
-  async endPerson(account: string, subject: string, reason: EndReason): Promise<number> {
+  async endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number> {
     let ended = 0;
     for (const person of this.#keeper.vault.persons(account, subject)) {
-      ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason));
+      ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason, exceptId));
     }
     return ended;
   }
@@ -196,7 +196,7 @@ class Sessions implements SessionService {
   #summary(stored: StoredFamily): SessionSummary | undefined {
     const profile = this.#keeper.vault.openProfile(stored.id, stored.profile);
     if (profile === undefined) return undefined;
-    const { account, subject } = profile;
+    const { account, subject, userAgent, network } = profile;
     const seenMs = Math.max(stored.state.seenMs, this.#keeper.registry.get(stored.id)?.seenMs ?? 0);
     return {
       id: stored.id,
@@ -206,6 +206,8 @@ class Sessions implements SessionService {
       created_at: new Date(stored.createdMs).toISOString(),
       last_seen_at: new Date(seenMs).toISOString(),
       generation: stored.state.generation,
+      user_agent: userAgent,
+      network,
     };
   }
 }

@@ -77,6 +77,9 @@ export interface SessionSummary {
   readonly created_at: string;
   readonly last_seen_at: string;
   readonly generation: number;
+  /** What it was begun with: the first 200 characters, and /24 or /64 of the address. */
+  readonly user_agent: string;
+  readonly network: string;
 }
 
 /** Called by the service for metrics and logs; must not throw. */
@@ -115,8 +118,8 @@ export interface SessionService {
   storeCookies(session: LiveSession, sentVersion: number, setCookies: readonly SetCookie[]): Promise<boolean>;
   end(session: LiveSession, reason: EndReason): Promise<void>;
   endById(id: string, reason: EndReason): Promise<boolean>;
-  /** Ends every session of a person. @returns how many were alive. */
-  endPerson(account: string, subject: string, reason: EndReason): Promise<number>;
+  /** Ends every session of a person, but the one of `exceptId`. @returns how many were alive. */
+  endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number>;
   list(filter: { account?: string | undefined; subject?: string | undefined }): Promise<SessionSummary[]>;
   /** How many signed-in sessions are alive. */
   count(): Promise<number>;

@@ -1,44 +1,25 @@
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
-import forge from 'node-forge';
+import {
+  type Asn1,
+  binary,
+  boolean,
+  explicit,
+  integer,
+  namedBits,
+  octets,
+  oid,
+  sequence,
+  tagged,
+} from '../crypto/der.ts';
+import { extension, keyIdentifier, privateKeyPem, signCertificate } from '../crypto/sign-certificate.ts';
 import { addressBytes } from './address-bytes.ts';
-
-const { asn1 } = forge;
-type Asn1 = forge.asn1.Asn1;
-
-/** node-forge types every tag number by its enumeration of the universal ones; these are the context tags 0 to 7. */
-const CONTEXT_TAGS = {
-  0: asn1.Type.NONE,
-  2: asn1.Type.INTEGER,
-  3: asn1.Type.BITSTRING,
-  7: asn1.Type.ODESC,
-} as const;
-type ContextTag = keyof typeof CONTEXT_TAGS;
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 
 /** A certificate and its PKCS #8 key, both PEM. */
 export interface IssuedCertificate {
   readonly certPem: string;
   readonly keyPem: string;
-}
-
-/** Who signs: the authority's name and key. */
-interface Issuer {
-  readonly name: string;
-  readonly privateKey: KeyObject;
-  readonly keyId: Buffer;
-}
-
-/** What differs between one certificate and another. */
-interface Request {
-  readonly subject: string;
-  readonly spki: Buffer;
-  readonly nowMs: number;
-  readonly days: number;
-  readonly extensions: readonly Asn1[];
 }
 
 /**
@@ -64,8 +45,8 @@ export function issueAuthority(
     extension('2.5.29.14', false, octets(binary(keyId))),
   ];
   return {
-    certPem: certificate({ name, privateKey, keyId }, { subject: name, spki, nowMs, days, extensions }),
-    keyPem: pem(privateKey),
+    certPem: signCertificate({ name, privateKey, keyId }, { subject: name, spki, nowMs, days, extensions }),
+    keyPem: privateKeyPem(privateKey),
   };
 }
 
@@ -94,30 +75,9 @@ export function issueLeaf(
   const issuer = { name: authority.name, privateKey: authority.privateKey, keyId: issuerKeyId };
   const subject = (hosts[0] ?? 'Zasov').slice(0, 64);
   return {
-    certPem: certificate(issuer, { subject, spki, nowMs, days, extensions }),
-    keyPem: pem(privateKey),
+    certPem: signCertificate(issuer, { subject, spki, nowMs, days, extensions }),
+    keyPem: privateKeyPem(privateKey),
   };
-}
-
-/** node-forge has no ECDSA: it lays out the ASN.1, and the key and the signature come from `node:crypto`. */
-function certificate(issuer: Issuer, request: Request): string {
-  const algorithm = sequence([oid('1.2.840.10045.4.3.2')]);
-  // An hour back, for clients whose clocks are behind.
-  const notBefore = request.nowMs - HOUR_MS;
-  const body = sequence([
-    explicit(0, [integer('\u0002')]),
-    integer(serialNumber()),
-    algorithm,
-    distinguishedName(issuer.name),
-    sequence([time(notBefore), time(notBefore + request.days * DAY_MS)]),
-    distinguishedName(request.subject),
-    asn1.fromDer(binary(request.spki)),
-    explicit(3, [sequence([...request.extensions])]),
-  ]);
-  const signature = sign('sha256', der(body), { key: issuer.privateKey, dsaEncoding: 'der' });
-  const bits = universal(asn1.Type.BITSTRING, `\0${binary(signature)}`);
-  const base64 = der(sequence([body, algorithm, bits])).toString('base64');
-  return `-----BEGIN CERTIFICATE-----\n${base64.replaceAll(/.{1,64}/g, '$&\n')}-----END CERTIFICATE-----\n`;
 }
 
 function nameConstraints(hosts: readonly string[]): Asn1 {
@@ -137,64 +97,4 @@ function constraintBase(host: string): Asn1 {
 
 function generalName(host: string): Asn1 {
   return isIP(host) === 0 ? tagged(2, host) : tagged(7, binary(addressBytes(host)));
-}
-
-/** RFC 7093 method 1: the first 160 bits of SHA-256 over the key bits. */
-function keyIdentifier(spki: Buffer): Buffer {
-  // The last 65 bytes of a P-256 SPKI are its uncompressed point, which is the whole of the BIT STRING.
-  return createHash('sha256').update(spki.subarray(-65)).digest().subarray(0, 20);
-}
-
-/** 127 random bits; the top bits make it positive and of fixed length (RFC 5280 section 4.1.2.2). */
-function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
-  return binary(bytes);
-}
-
-function distinguishedName(commonName: string): Asn1 {
-  const attribute = (type: string, value: string): Asn1 =>
-    universal(asn1.Type.SET, [sequence([oid(type), universal(asn1.Type.UTF8, value)])]);
-  return sequence([attribute('2.5.4.10', 'Zasov'), attribute('2.5.4.3', commonName)]);
-}
-
-function time(atMs: number): Asn1 {
-  const date = new Date(atMs);
-  // RFC 5280 section 4.1.2.5: UTCTime through 2049.
-  return date.getUTCFullYear() < 2050
-    ? universal(asn1.Type.UTCTIME, asn1.dateToUtcTime(date))
-    : universal(asn1.Type.GENERALIZEDTIME, asn1.dateToGeneralizedTime(date));
-}
-
-function extension(id: string, critical: boolean, value: Asn1): Asn1 {
-  const body = octets(binary(der(value)));
-  return sequence(critical ? [oid(id), boolean(true), body] : [oid(id), body]);
-}
-
-function namedBits(bits: number, unused: number): Asn1 {
-  return universal(asn1.Type.BITSTRING, String.fromCharCode(unused, bits));
-}
-
-function universal(type: forge.asn1.Type, value: string | Asn1[]): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, type, typeof value !== 'string', value);
-}
-
-function tagged(tag: ContextTag, value: string): Asn1 {
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, CONTEXT_TAGS[tag], false, value);
-}
-
-function explicit(tag: ContextTag, value: Asn1[]): Asn1 {
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, CONTEXT_TAGS[tag], true, value);
-}
-
-const sequence = (value: Asn1[]): Asn1 => universal(asn1.Type.SEQUENCE, value);
-const octets = (value: string): Asn1 => universal(asn1.Type.OCTETSTRING, value);
-const integer = (value: string): Asn1 => universal(asn1.Type.INTEGER, value);
-const boolean = (value: boolean): Asn1 => universal(asn1.Type.BOOLEAN, value ? '\u00ff' : '\0');
-const oid = (value: string): Asn1 => universal(asn1.Type.OID, asn1.oidToDer(value).getBytes());
-const binary = (bytes: Buffer): string => bytes.toString('latin1');
-const der = (value: Asn1): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
-
-function pem(key: KeyObject): string {
-  return key.export({ type: 'pkcs8', format: 'pem' });
 }

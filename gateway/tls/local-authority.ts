@@ -2,7 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { readIfPresent, replaceFile } from './private-file.ts';
+import { readIfPresent, replaceFile } from '../config/private-file.ts';
 
 const DAY_MS = 86_400_000;
 const AUTHORITY_DAYS = 3650;

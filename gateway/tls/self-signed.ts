@@ -3,7 +3,7 @@ import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openAuthority } from './local-authority.ts';
 import type { LocalAuthority } from './local-authority.ts';
-import { ensurePrivateDirectory, readIfPresent, replaceFile } from './private-file.ts';
+import { ensurePrivateDirectory, readIfPresent, replaceFile } from '../config/private-file.ts';
 
 const DAY_MS = 86_400_000;
 

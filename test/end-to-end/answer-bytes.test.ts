@@ -192,8 +192,9 @@ await test('garbage behind a request is not answered in the middle of its answer
   wire.send(`GET /chunked ${HOST}\r\n`);
   await wire.until('abc');
   wire.send('\0garbage\r\n\r\n');
+  t.match(await wire.answer(), { status: 200, body: BIG });
+  t.match(await wire.answer(), { status: 400, body: /bad_request/ });
   await wire.closed();
-  t.notMatch(wire.received, /400|problem/);
 });
 
 await test('a connection that says nothing, or half a head, is closed after header_timeout', async (t) => {

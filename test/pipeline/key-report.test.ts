@@ -12,7 +12,10 @@ await test('every refusal, rotation and replay of a key is counted, and a replay
   const metrics = createGatewayMetrics(registry);
   const clock = new ManualClock(Date.UTC(2026, 10, 24));
   const told: string[] = [];
-  const observer = observeKeys(metrics, (level, message) => told.push(`${level}: ${message}`), clock);
+  const alarms: string[] = [];
+  const observer = observeKeys(metrics, (level, message) => told.push(`${level}: ${message}`), clock, {
+    note: (account, subject, kind, detail) => alarms.push(`${account} ${subject} ${kind} ${detail}`),
+  });
   observer.rejected('key_rotated');
   observer.rotated('age', KEY);
   observer.warned({ ...KEY, daysLeft: 7 });
@@ -34,5 +37,6 @@ await test('every refusal, rotation and replay of a key is counted, and a replay
     t.ok(text.includes(line), line);
   }
   t.equal(told.filter((line) => line.includes('still being used')).length, 2);
+  t.strictSame(alarms, Array(2).fill('acme anna replay k1'), 'its owner is alarmed');
   t.notMatch(told.join('\n'), 'anna', 'nobody is named in the log');
 });

@@ -271,9 +271,10 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     '4:24: backup.recipients[0]: not an age recipient. Allowed: a public key as age-keygen prints it: age1… (62 characters with a checksum)',
   ],
   [
-    `${GOOD}api_keys: { max_age: 7mo, in: [cookie] }\n`,
+    `${GOOD}api_keys: { max_age: 7mo, in: [cookie], own_keys: -1 }\n`,
     '4:22: api_keys.max_age: a key lives 1 to 6 months: "7mo". Allowed: months or a duration: 6mo, 90d, 12h; at most 6mo',
     '4:32: api_keys.in[0]: not a place of a key: "cookie". Allowed: "header:X-Api-Key", bearer, basic, "query:NAME"',
+    '4:51: api_keys.own_keys: not a possible number: "-1". Allowed: whole numbers from 0 to 100',
   ],
 
   // Secrets are never repeated.

@@ -86,6 +86,7 @@ api_keys:
   overlap: 0s
   warn_before: [30d, 14d, 7d, 1d]
   rotate_on: [age, credential_change]
+  own_keys: 3
   upstream: { header: X-Crm-Key }
   webhook: { url: "http://127.0.0.1:9101/hooks/keys", secret: "file:FOLDER/secret" }
 admins:

@@ -14,7 +14,7 @@ export async function ensurePrivateDirectory(directory: string): Promise<void> {
  *
  * @param mode permission bits, set from the first byte on.
  */
-export async function replaceFile(file: string, text: string, mode: number): Promise<void> {
+export async function replaceFile(file: string, text: string | Uint8Array, mode: number): Promise<void> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const handle = await open(temporary, 'wx', mode);

@@ -1,0 +1,95 @@
+import { generateKeyPairSync, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { openAdminAuthority } from '../admin/admin-authority.ts';
+import { readCertificateRequest } from '../admin/certificate-request.ts';
+import { fingerprintOf, issueClientCertificate } from '../admin/client-certificate.ts';
+import { packPkcs12 } from '../admin/pkcs12.ts';
+import { replaceFile } from '../config/private-file.ts';
+import { PLAIN_NAME } from '../policy/name-schema.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What `zasov admins enrol` was asked. */
+interface EnrolRequest {
+  readonly name: string;
+  /** The data directory with the authority; made when missing, so that it works before any gateway runs. */
+  readonly data: string;
+  /** Where the files go. */
+  readonly out: string;
+  /** A certificate request (or public key) whose private key stays where it is. */
+  readonly csr?: string | undefined;
+  readonly json: boolean;
+}
+
+/**
+ * `zasov admins enrol NAME`: makes a key and a client certificate of the admin authority, or the certificate alone for
+ * a key that stays on its owner's machine. It lets nobody in: the policy, and later both administrators, decide whose
+ * key is pinned.
+ *
+ * @returns 0. @throws Error when a file of that name is there already.
+ */
+export async function enrol(request: EnrolRequest): Promise<number> {
+  const { name, data, out, csr } = request;
+  if (!PLAIN_NAME.pattern.test(name))
+    throw new UsageError(`${PLAIN_NAME.not}. Allowed: ${PLAIN_NAME.allowed}`);
+  const nowMs = Date.now();
+  const authority = await openAdminAuthority(data, nowMs);
+  await mkdir(out, { recursive: true });
+  const file = (ending: string) => join(out, `${name.replaceAll(' ', '-')}.${ending}`);
+  const names = csr === undefined ? ['key', 'pem', 'p12'] : ['pem'];
+  for (const ending of names)
+    if (existsSync(file(ending))) throw new Error(`${file(ending)} is there already; name another --out`);
+  const pair = csr === undefined ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : undefined;
+  const publicKey = pair?.publicKey ?? readCertificateRequest(readFileSync(csr ?? '', 'utf8'));
+  const certPem = issueClientCertificate(authority, { name, publicKey, nowMs });
+  const password = pair && (await writeKey(pair.privateKey, certPem, authority.certPem));
+  await replaceFile(file('pem'), certPem, 0o644);
+  await replaceFile(join(out, 'admin-ca.pem'), authority.certPem, 0o644);
+  const fingerprint = `sha256:${fingerprintOf(publicKey)}`;
+  const expires = new X509Certificate(certPem).validToDate.toISOString();
+  const policyLine = `- { name: ${name}, certificate: "${fingerprint}" }`;
+  show();
+  return 0;
+
+  async function writeKey(privateKey: KeyObject, ...chain: string[]): Promise<string> {
+    // 100 bits, in groups that can be typed.
+    const secret = (randomBytes(13).toString('hex').slice(0, 25).match(/.{5}/g) ?? []).join('-');
+    await replaceFile(file('key'), privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
+    await replaceFile(file('p12'), packPkcs12(privateKey, chain, secret, `Zasov ${name}`), 0o600);
+    return secret;
+  }
+
+  function show(): void {
+    const facts = {
+      name,
+      certificate: fingerprint,
+      expires_at: expires,
+      policy: policyLine,
+      cert_file: file('pem'),
+      ...(password === undefined
+        ? {}
+        : { key_file: file('key'), pkcs12_file: file('p12'), pkcs12_password: password }),
+    };
+    if (request.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
+    else process.stdout.write(`${describe(facts)}\n`);
+  }
+}
+
+function describe(facts: {
+  readonly policy: string;
+  readonly expires_at: string;
+  readonly cert_file: string;
+  readonly key_file?: string;
+  readonly pkcs12_file?: string;
+  readonly pkcs12_password?: string;
+}): string {
+  const lines = [`certificate  ${facts.cert_file}, until ${facts.expires_at}`];
+  if (facts.key_file !== undefined)
+    lines.push(
+      `key          ${facts.key_file} (readable by this user alone; hand it over and delete it here)`,
+      `for browsers ${facts.pkcs12_file ?? ''}, password ${facts.pkcs12_password ?? ''} (shown this once)`,
+    );
+  return [...lines, 'the line for the policy, under "admins:":', `  ${facts.policy}`].join('\n');
+}

@@ -1,0 +1,107 @@
+import { chunked, get, head, post, type WireCase } from './wire-case.ts';
+
+const GET = { line: 'GET /case' };
+
+/** What follows a request on its connection (RFC 9112 section 9). */
+export const pipelineCases: readonly WireCase[] = [
+  {
+    section: 'RFC 9112 9.3.2',
+    title: 'three requests in one piece',
+    bytes: get('X-N: 1') + get('X-N: 2') + get('X-N: 3'),
+    answers: [200, 200, 200],
+    closes: false,
+    arrives: [
+      { ...GET, headers: { 'x-n': ['1'] } },
+      { ...GET, headers: { 'x-n': ['2'] } },
+      { ...GET, headers: { 'x-n': ['3'] } },
+    ],
+  },
+  {
+    section: 'RFC 9112 9.3.2',
+    title: 'a request behind a chunked one',
+    bytes: chunked('5\r\nhello\r\n0\r\n\r\n') + get(),
+    answers: [200, 200],
+    closes: false,
+    arrives: [{ line: 'POST /case', body: 'hello' }, GET],
+  },
+  {
+    section: 'RFC 9112 6.3',
+    title: 'what is longer than its length is the next request',
+    bytes: post('Content-Length: 5', `hello${get()}`),
+    answers: [200, 200],
+    closes: false,
+    arrives: [{ line: 'POST /case', body: 'hello' }, GET],
+  },
+  {
+    section: 'RFC 9112 6.3',
+    title: 'what is longer than its length and no request ends the connection',
+    bytes: post('Content-Length: 5', 'hello, world\r\n\r\n'),
+    answers: [200, 400],
+    closes: true,
+    arrives: [{ line: 'POST /case', body: 'hello' }],
+  },
+  {
+    section: 'RFC 9112 7.1',
+    title: 'what follows the end of chunks and is no request ends the connection',
+    bytes: chunked('0\r\n\r\nX: y\r\n\r\n'),
+    answers: [200, 400],
+    closes: true,
+    arrives: [{ line: 'POST /case', body: '' }],
+  },
+  {
+    section: 'RFC 9112 9.3.2',
+    title: 'a closed path between two open ones',
+    bytes: get() + head('GET', '/denied') + get(),
+    answers: [200, 403, 200],
+    closes: false,
+    arrives: [GET, GET],
+  },
+  {
+    section: 'RFC 9112 9.6',
+    title: 'nothing is done behind Connection: close',
+    bytes: get('Connection: close') + get(),
+    answers: [200],
+    closes: true,
+    arrives: [GET],
+  },
+  {
+    section: 'RFC 9112 9.6',
+    title: 'Connection: Close in other letters, in a list',
+    bytes: get('Connection: x-a, CLOSE') + get(),
+    answers: [200],
+    closes: true,
+    arrives: [GET],
+  },
+  {
+    section: 'RFC 9112 9.3',
+    title: 'a connection of HTTP/1.0 ends with its answer',
+    bytes: get().replace('HTTP/1.1', 'HTTP/1.0'),
+    answers: [200],
+    closes: true,
+    arrives: [GET],
+  },
+  {
+    section: 'RFC 9112 9.3',
+    title: 'a connection of HTTP/1.0 that asks to stay',
+    bytes: get('Connection: keep-alive').replace('HTTP/1.1', 'HTTP/1.0'),
+    answers: [200],
+    closes: false,
+    arrives: [GET],
+  },
+  {
+    section: 'RFC 9112 9.3.2',
+    title: 'garbage behind a request is refused behind its answer',
+    bytes: `${get()}\0\r\n\r\n`,
+    answers: [200, 400],
+    closes: true,
+    arrives: [GET],
+  },
+  {
+    section: 'RFC 9110 9.3.2',
+    title: 'a HEAD and a GET in one piece',
+    bytes: head('HEAD', '/case') + get(),
+    answers: [200, 200],
+    closes: false,
+    arrives: [{ line: 'HEAD /case' }, GET],
+  },
+];
