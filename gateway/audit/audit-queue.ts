@@ -19,6 +19,10 @@ export interface EntryWriter {
    * @returns the sequence number of the first. @throws when they are not durable; then none of them is on record.
    */
   append(entries: readonly AuditEntry[]): Promise<number>;
+  /** Whether it has something to write of its own: then it is called, with no entries if need be. */
+  readonly isDue: boolean;
+  /** Writes its end. Called once, last. */
+  finish(): Promise<void>;
 }
 
 /** Called by the queue for metrics and logs; must not throw. */
@@ -76,13 +80,13 @@ export class AuditQueue implements AuditSink {
   constructor(options: AuditQueueOptions) {
     this.#options = options;
     this.#repeated = new RepeatedEvents(options.clock);
-    this.#ticker = setInterval(() => this.#tellRepeated(false), TICK_MS).unref();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
   note(event: AuditEvent): void {
     if (this.#repeated.isRepeated(event)) return;
     this.#take(event, undefined);
-    if (!this.#isFailing) this.#schedule(GATHER_MS);
+    this.#schedule(this.#isFailing ? RETRY_MS : GATHER_MS);
   }
 
   commit(event: AuditEvent): Promise<void> {
@@ -103,7 +107,7 @@ export class AuditQueue implements AuditSink {
     clearInterval(this.#ticker);
     this.#tellRepeated(true);
     const late = new Promise<void>((resolve) => setTimeout(resolve, withinMs).unref());
-    await Promise.race([this.#drain(), late]);
+    await Promise.race([this.#drain().catch((error: unknown) => this.#options.observer.failed(error)), late]);
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#lose(this.#waiting.length);
@@ -112,7 +116,14 @@ export class AuditQueue implements AuditSink {
 
   async #drain(): Promise<void> {
     await this.#running;
-    if (this.#waiting.length > 0) await this.#run();
+    this.#running = this.#run();
+    await this.#running;
+    await this.#options.writer.finish();
+  }
+
+  #tick(): void {
+    this.#tellRepeated(false);
+    if (!this.#isFailing && this.#options.writer.isDue) this.#schedule(0);
   }
 
   #take({ event, facts = {}, person }: AuditEvent, settle: Waiting['settle']): Waiting {
@@ -148,7 +159,7 @@ export class AuditQueue implements AuditSink {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || (!this.#isFailing && this.#options.writer.isDue)) {
       const batch = this.#waiting.splice(0, BATCH_LIMIT);
       if (!(await this.#write(batch))) return;
     }
@@ -170,7 +181,7 @@ export class AuditQueue implements AuditSink {
     const { observer } = this.#options;
     if (this.#isFailing) observer.recovered();
     this.#isFailing = false;
-    observer.written(batch.length);
+    if (batch.length > 0) observer.written(batch.length);
     for (const [index, entry] of batch.entries()) {
       if (entry.isWithdrawn) this.#tell('trail.withdrawn', { record: first + index });
       else entry.settle?.(undefined);
@@ -198,7 +209,7 @@ export class AuditQueue implements AuditSink {
   #tellRepeated(isLast: boolean): void {
     for (const event of this.#repeated.due(isLast)) {
       this.#take(event, undefined);
-      if (!this.#isFailing) this.#schedule(GATHER_MS);
+      this.#schedule(this.#isFailing ? RETRY_MS : GATHER_MS);
     }
   }
 

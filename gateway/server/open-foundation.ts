@@ -45,7 +45,7 @@ export async function openFoundation(
   const metrics = createGatewayMetrics(registry);
   closers.push(collectProcessMetrics(registry));
   const keyring = await readKeyring(policy, data, environment);
-  const audit = openAudit({ policy, data, clock, metrics, logger });
+  const audit = openAudit({ ...options, policy, clock, metrics, logger, keyring, relay });
   closers.push(() => audit.close());
   const opened = await openStore({
     choice: policy.store,

@@ -7,6 +7,7 @@ class Disk {
   readonly entries: AuditEntry[] = [];
   state: 'good' | 'full' = 'good';
   batches = 0;
+  readonly isDue = false;
   /** While set, a write waits for it. */
   hold: Promise<void> | undefined;
 
@@ -17,6 +18,10 @@ class Disk {
     const first = this.entries.length + 1;
     this.entries.push(...entries);
     return first;
+  }
+
+  async finish(): Promise<void> {
+    await this.hold;
   }
 
   get events(): string[] {
