@@ -115,26 +115,6 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     '4:32: trusted_proxies[1]: this would believe everybody: "0.0.0.0/0". Allowed: an address or a CIDR: 10.0.0.0/8, 192.0.2.7, 2001:db8::/32',
   ],
   [
-    `${GOOD}limits: { a: { per: client, requests: 60 } }\n`,
-    '4:39: limits.a.requests: not a rate: "60". Allowed: a number, a slash and a duration: 7/1s, 60/1m, 1000/1d',
-  ],
-  [
-    `${GOOD}limits: { a: { per: client, requests: 0/1m } }\n`,
-    '4:39: limits.a.requests: a rate of nothing lets nothing through; use access: deny: "0/1m". Allowed: a number, a slash and a duration: 7/1s, 60/1m, 1000/1d',
-  ],
-  [
-    `${GOOD}limits: { a: { per: client } }\n`,
-    '4:14: limits.a: limits nothing. Allowed: at least one of requests, response_bytes, parallel, failures',
-  ],
-  [
-    `${GOOD}limits: { a: { per: [session, api_key], failures: 3/1m } }\n`,
-    '4:14: limits.a: nobody has a session or key before signing in, so failures need another per. Allowed: client, subject, account',
-  ],
-  [
-    `${GOOD}limits: { " ": { per: client, parallel: 1 } }\n`,
-    '4:11: limits: not a name: " ". Allowed: letters, digits, spaces, dots, - and _, 64 at most, beginning with a letter or digit',
-  ],
-  [
     `${GOOD}listen: { public: { port: 70000 } }\n`,
     '4:27: listen.public.port: not a possible number: "70000". Allowed: whole numbers from 0 to 65535',
   ],
