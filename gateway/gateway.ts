@@ -7,6 +7,7 @@ import type { Environment } from './config/environment.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
+import { OwnWrites } from './pipeline/own-writes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
@@ -15,6 +16,7 @@ import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import {
   collectPrincipals,
+  collectTraffic,
   type Foundation,
   principalOperations,
   reportFailure,
@@ -109,7 +111,7 @@ async function prepareTraffic(
     takeAnonymous(network: string, countHere: (network: string) => Promise<boolean>): Promise<boolean>;
   },
 ) {
-  const { clock, logger, metrics, registry, keyring, sessions, apiKeys } = foundation;
+  const { clock, logger, metrics, keyring, sessions, apiKeys } = foundation;
   const certificates = await foundation.loadCertificates(policy);
   if (!certificates.ok) throw new GatewayError('internal', describeMistakes(certificates.mistakes));
   const { snapshot, authority } = certificates;
@@ -127,15 +129,11 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger),
+    ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
-  registry.onCollect(() => {
-    inForce.collectHealth();
-    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
-      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
-    }
-  });
+  collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
     every(TICK_MS, () => sessions.tick().catch(failed)),

@@ -37,8 +37,10 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
     version: VERSION,
   });
   const keys = await issueDemoKeys(demo, values.data);
+  // Before anything is printed: whoever reads the last line may stop it in the same moment.
+  const stopped = untilStopped(() => void demo.gateway.reload());
   process.stdout.write(`${values.json ? readyLine(demo, keys) : welcome(demo, keys, values.data)}\n`);
-  await untilStopped(() => void demo.gateway.reload());
+  await stopped;
   await demo.stop();
   return 0;
 }

@@ -43,6 +43,8 @@ export const PROBLEMS = {
   internal: { status: 500, title: 'The gateway failed' },
   upstream_failed: { status: 502, title: 'The application did not answer properly' },
   upstream_unreachable: { status: 503, title: 'The application cannot be reached' },
+  upstream_busy: { status: 503, title: 'The application has more to do than it can; try again shortly' },
+  no_primary: { status: 503, title: 'Changes cannot be made at the moment; try again shortly' },
   store_unavailable: { status: 503, title: 'The session store cannot be reached; try again shortly' },
   admin_untrusted: { status: 503, title: 'The administrators cannot be established' },
   audit_unavailable: { status: 503, title: 'The audit trail cannot be written; nothing was done' },

@@ -169,6 +169,51 @@ function regionMetrics(registry: MetricRegistry) {
       help: 'Whether a node passes its health checks.',
       labels: ['region', 'node'],
     }),
+    nodeRole: registry.gauge({
+      name: 'zasov_node_role',
+      help: 'What a node counts as: primary, replica, or fenced (a primary that is not trusted). Always 1.',
+      labels: ['region', 'node', 'role'],
+    }),
+    highestEpoch: registry
+      .gauge({ name: 'zasov_primary_epoch', help: 'The highest epoch that any node named since the start.' })
+      .child({}),
+    primaryConflict: registry
+      .gauge({
+        name: 'zasov_primary_conflict',
+        help: 'Whether two nodes call themselves primary in one epoch, so that changes are refused.',
+      })
+      .child({}),
+    primaryWaits: registry.counter({
+      name: 'zasov_primary_waits_total',
+      help: 'Requests that waited for a primary, by result.',
+      labels: ['result'],
+    }),
+    replicationLag: registry.gauge({
+      name: 'zasov_replication_lag_seconds',
+      help: 'How far the copies of a region are behind, by what its nodes say; the worst of them.',
+      labels: ['region'],
+    }),
+    healthChecksFailed: registry.counter({
+      name: 'zasov_health_checks_failed_total',
+      help: 'Health checks that failed, by what went wrong.',
+      labels: ['region', 'node', 'kind'],
+    }),
+    upstreamErrors: registry.counter({
+      name: 'zasov_upstream_errors_total',
+      help: 'Requests that failed at a node, by what went wrong.',
+      labels: ['region', 'node', 'kind'],
+    }),
+    nodeEjections: registry.counter({
+      name: 'zasov_node_ejections_total',
+      help: 'Times a node was left out because requests kept failing at it.',
+      labels: ['region', 'node'],
+    }),
+    retriesRefused: registry
+      .counter({
+        name: 'zasov_retries_refused_total',
+        help: 'Requests that were not tried again because a fifth of all requests were being tried again.',
+      })
+      .child({}),
     regionCondition: registry.gauge({
       name: 'zasov_region_condition',
       help: 'The condition of a region: 1 for the one in force (open, avoided, draining, sealed).',

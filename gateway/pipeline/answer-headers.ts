@@ -45,14 +45,15 @@ export function answerHeaders(
   const named = namingConnection(upstream);
   // RFC 9110 section 8.6: there is no content whose length could be told.
   const isEmpty = context.status === 204 || context.status === 205;
-  const replaced = change.setCookie === undefined ? '' : 'cache-control';
+  const isPrivate = setsOwnCookie(context, change);
+  const replaced = isPrivate ? 'cache-control' : '';
   const own = keyHeaders(context);
   for (const name in upstream) {
     if (isDropped(name) || name === replaced || own.includes(name)) continue;
     if (isEmpty && name === 'content-length') continue;
     if (!isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
   }
-  pushOwnCookies(headers, change, upstream);
+  if (isPrivate) pushOwnCookies(headers, change, context.wroteCookie, upstream);
   headers.push(...own);
   headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;
@@ -60,11 +61,20 @@ export function answerHeaders(
   return headers;
 }
 
-function pushOwnCookies(headers: string[], change: AnswerChange, upstream: IncomingHttpHeaders): void {
-  const { setCookie, knownCookie } = change;
-  if (setCookie === undefined) return;
-  headers.push('set-cookie', setCookie, 'cache-control', privateCaching(upstream));
+function setsOwnCookie({ wroteCookie }: RequestContext, { setCookie }: AnswerChange): boolean {
+  return setCookie !== undefined || wroteCookie !== undefined;
+}
+
+function pushOwnCookies(
+  headers: string[],
+  { setCookie, knownCookie }: AnswerChange,
+  wroteCookie: string | undefined,
+  upstream: IncomingHttpHeaders,
+): void {
+  if (setCookie !== undefined) headers.push('set-cookie', setCookie);
   if (knownCookie !== undefined) headers.push('set-cookie', knownCookie);
+  if (wroteCookie !== undefined) headers.push('set-cookie', wroteCookie);
+  headers.push('cache-control', privateCaching(upstream));
 }
 
 const NO_HEADERS: readonly string[] = [];

@@ -3,6 +3,7 @@ import type { Glob } from '../core/glob.ts';
 import { parseCookies } from '../core/cookie.ts';
 import { KNOWN_COOKIE } from './known-client.ts';
 import { SESSION_COOKIE } from '../session/session.ts';
+import { WROTE_COOKIE } from './own-writes.ts';
 
 /** A `Cookie` header taken apart into ours and theirs. */
 export interface BrowserCookies {
@@ -10,13 +11,15 @@ export interface BrowserCookies {
   readonly token: string | undefined;
   /** Says who signed in from this browser before. */
   readonly known: string | undefined;
+  /** Who passed the browser's last change on; came twice, it says nothing that can be relied on, and is kept. */
+  readonly wrote: string | undefined;
   /** What may go on to the upstream; empty when nothing is left. */
   readonly rest: string;
 }
 
 const OURS = `${SESSION_COOKIE}=`;
 const KNOWN = `${KNOWN_COOKIE}=`;
-const NONE: BrowserCookies = { token: undefined, known: undefined, rest: '' };
+const NONE: BrowserCookies = { token: undefined, known: undefined, wrote: undefined, rest: '' };
 
 /**
  * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
@@ -26,38 +29,47 @@ const NONE: BrowserCookies = { token: undefined, known: undefined, rest: '' };
  */
 export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
-  const plain = takePlain(header);
-  if (plain !== undefined) return plain;
+  const steady = takePlain(header);
+  if (steady !== undefined) return steady;
   let token: string | undefined;
   let known: string | undefined;
+  let wrote: string | undefined;
   let rest = '';
   for (const { name, value } of parseCookies(header)) {
     if (name === SESSION_COOKIE) {
       if (token !== undefined)
         throw new GatewayError('bad_cookie', 'two session cookies came with one request');
       token = value;
-    } else if (name === KNOWN_COOKIE) known = value;
-    else if (!isKept(name, isVaulted, isStripped) && !hidesKept(name, value, isVaulted, isStripped)) {
+    } else if (name === WROTE_COOKIE) {
+      wrote = wrote === undefined ? value : '';
+    } else if (name === KNOWN_COOKIE) {
+      known = value;
+    } else if (!isHeldBack(name, value, isVaulted, isStripped)) {
       rest = `${rest}${rest === '' ? '' : '; '}${name === '' ? value : `${name}=${value}`}`;
     }
   }
-  return { token, known, rest };
+  return { token, known, wrote, rest };
 }
 
-/** The steady state: a browser that holds our cookies and nothing else. They come in the order in which they were made. */
+/** The steady state: a browser that holds the session's cookie, perhaps the one of a known client, and nothing else. */
 function takePlain(header: string): BrowserCookies | undefined {
   const end = header.indexOf(';');
-  if (end === -1)
-    return header.startsWith(OURS)
-      ? { token: header.slice(OURS.length), known: undefined, rest: '' }
-      : undefined;
+  if (end === -1) return header.startsWith(OURS) ? plain(header.slice(OURS.length), undefined) : undefined;
   const second = end + 2;
   if (header.includes(';', second)) return undefined;
   if (header.startsWith(OURS) && header.startsWith(KNOWN, second))
-    return { token: header.slice(OURS.length, end), known: header.slice(second + KNOWN.length), rest: '' };
+    return plain(header.slice(OURS.length, end), header.slice(second + KNOWN.length));
   if (header.startsWith(KNOWN) && header.startsWith(OURS, second))
-    return { token: header.slice(second + OURS.length), known: header.slice(KNOWN.length, end), rest: '' };
+    return plain(header.slice(second + OURS.length), header.slice(KNOWN.length, end));
   return undefined;
+}
+
+function plain(token: string, known: string | undefined): BrowserCookies {
+  return { token, known, wrote: undefined, rest: '' };
+}
+
+function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {
+  return isKept(name, isVaulted, isStripped) || hidesKept(name, value, isVaulted, isStripped);
 }
 
 /**

@@ -76,3 +76,29 @@ function refusal(context: RequestContext, services: PipelineServices, budget: Bu
     retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)),
   });
 }
+
+/** Draws the bytes of one answer from the budgets of its request: a long one as it goes, a short one at its end. */
+export class AnswerMeter {
+  isLong = false;
+  readonly #context: RequestContext;
+  readonly #services: PipelineServices;
+  #drawnBytes = 0;
+
+  constructor(context: RequestContext, services: PipelineServices) {
+    this.#context = context;
+    this.#services = services;
+  }
+
+  /** Bytes are about to leave. @returns the refusal when they must not. */
+  pass(bytes: number): GatewayError | undefined {
+    if (!this.isLong || this.#context.budgets === undefined) return undefined;
+    this.#drawnBytes += bytes;
+    return spend(this.#context, this.#services, bytes);
+  }
+
+  /** The answer is over. */
+  close(sentBytes: number): void {
+    if (this.#context.forwarding !== undefined)
+      spend(this.#context, this.#services, sentBytes - this.#drawnBytes);
+  }
+}

@@ -1,16 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-import { GatewayError } from '../core/gateway-error.ts';
 import type { Exchange, ExchangeListener } from '../proxy/exchange.ts';
-import { type AnswerSink, Forwarding } from '../proxy/forwarding.ts';
-import { RequestBody } from '../proxy/request-body.ts';
+import type { AnswerSink } from '../proxy/forward-request.ts';
+import { Forwarding } from '../proxy/forwarding.ts';
+import type { RequestBody } from '../proxy/request-body.ts';
+import type { TroubleKind } from '../upstream/fleet.ts';
+import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
-import { chooseNodes, nodeRefused } from './choose-nodes.ts';
+import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
 import type { OwnAnswer } from './own-page.ts';
@@ -18,7 +20,8 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
-import { exceedsBudget, spend } from './budget.ts';
+import { AnswerMeter, exceedsBudget } from './budget.ts';
+import { openBody } from './open-body.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { guardSignIn, settleSignIn } from './sign-in-guard.ts';
@@ -27,6 +30,9 @@ import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
 const LONG_ANSWER_BYTES = 1024 * 1024;
+
+/** One for all requests that need no second try. */
+const NONE_TRIED: UpstreamNode[] = [];
 
 /** A stream that ends only when it is told to. */
 export interface OpenStream {
@@ -43,10 +49,9 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   readonly #onDone: () => void;
   #recognition: Recognition | undefined;
   #isEvents = false;
-  #isLong = false;
-  /** Bytes of a long answer that were drawn from its budgets. */
-  #meteredBytes = 0;
+  readonly #meter: AnswerMeter;
   #maxAge: NodeJS.Timeout | undefined;
+  #tried: UpstreamNode[] = NONE_TRIED;
 
   /** @param streams takes this run up while its answer is an event stream. */
   constructor(
@@ -59,6 +64,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     this.#context = context;
     this.#exchange = exchange;
     this.#services = services;
+    this.#meter = new AnswerMeter(context, services);
     this.#streams = streams;
     this.#onDone = onDone;
     exchange.listener = this;
@@ -82,7 +88,9 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services, () => this.#openBody(ACCOUNT_BODY_BYTES));
+      const own = ownEndpoint(context, this.#services, () =>
+        openBody(this.#exchange, context, ACCOUNT_BODY_BYTES),
+      );
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
@@ -98,7 +106,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const context = this.#context;
     // The client may have gone while it waited for its turn.
     if (this.#exchange.closed) return;
-    const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
+    const body = openBody(this.#exchange, context, context.route?.bodyLimitBytes ?? 0);
     if (!mayRecognise(context.snapshot.policy.sessions, context)) {
       this.#forward(body);
       return;
@@ -117,22 +125,20 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     this.#forward(body);
   }
 
-  #openBody(limitBytes: number): RequestBody | undefined {
-    if (!this.#exchange.hasBody) return undefined;
-    const { head, snapshot } = this.#context;
-    if (head.contentLength !== undefined && Number(head.contentLength) > limitBytes) {
-      throw new GatewayError('body_too_large', `a body of ${head.contentLength} bytes is announced`);
+  #forward(body: RequestBody | undefined): void {
+    const node = chooseNode(this.#context, this.#services);
+    if (!(node instanceof Promise)) {
+      this.#send(body, node);
+      return;
     }
-    return new RequestBody(this.#exchange, {
-      limitBytes,
-      idleMs: snapshot.policy.protection.bodyIdleTimeoutMs,
-    });
+    node.then((found) => this.#send(body, found)).catch((error: unknown) => this.fail(error));
   }
 
-  #forward(body: RequestBody | undefined): void {
+  #send(body: RequestBody | undefined, node: UpstreamNode): void {
+    // The client may have gone while there was no primary.
+    if (this.#exchange.closed) return;
     const context = this.#context;
     const { protection, routing } = context.snapshot.policy;
-    const nodes = chooseNodes(context);
     const headers = upstreamHeaders(context, this.#services.signer, this.#services.clock.now());
     if (body !== undefined && context.head.contentLength !== undefined) {
       headers.push('content-length', context.head.contentLength);
@@ -144,14 +150,15 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
         path: context.target,
         headers,
         body,
-        mayIdle: context.head.accept.includes('text/event-stream'),
+        isReplayable: body === undefined && !context.isWrite,
+        mayIdle: context.isStream,
         upstreamTimeoutMs: protection.upstreamTimeoutMs,
         // A paused reader is more common than a paused writer.
         stallMs: 2 * protection.bodyIdleTimeoutMs,
       },
       this,
-      nodes,
-      routing.retryAttempts,
+      node,
+      { attempts: routing.retryAttempts, budget: context.snapshot.upstreams.fleet.retries },
     );
     context.forwarding = forwarding;
     forwarding.start();
@@ -167,6 +174,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined> {
     const context = this.#context;
+    const node = context.forwarding?.node;
+    if (node !== undefined) {
+      noteAnswer(context.snapshot.upstreams, node, status, headers);
+      context.wroteCookie = this.#services.ownWrites.noteAnswer(context, node, status, headers);
+    }
     if (isUneventful(context, this.#recognition, headers)) return this.#open(status, headers, UNCHANGED);
     return observe(context, this.#services, this.#recognition, { status, headers, prefix }).then((change) =>
       this.#open(status, headers, change),
@@ -191,7 +203,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const { session, key } = context;
     const length = headers['content-length'];
     if (length !== undefined && Number(length) <= LONG_ANSWER_BYTES) return;
-    this.#isLong = true;
+    this.#meter.isLong = true;
     const stream = { close: () => this.shutDown() };
     if (key !== undefined) context.detachStream = this.#services.keys.attach(key, stream);
     else if (session?.subject !== undefined && session.ended === undefined)
@@ -209,10 +221,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   passes(bytes: number): boolean {
-    // Short answers are drawn from their budgets when they are over.
-    if (!this.#isLong || this.#context.budgets === undefined) return true;
-    this.#meteredBytes += bytes;
-    const refused = spend(this.#context, this.#services, bytes);
+    const refused = this.#meter.pass(bytes);
     if (refused === undefined) return true;
     this.#context.failure = refused;
     this.#context.forwarding?.clientGone();
@@ -227,8 +236,20 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     else this.#exchange.destroy();
   }
 
-  unreachable(node: UpstreamNode): void {
-    nodeRefused(this.#context, this.#services, node);
+  trouble(node: UpstreamNode, kind: TroubleKind): void {
+    noteFailure(this.#context.snapshot.upstreams, node, kind);
+  }
+
+  another(failed: UpstreamNode): UpstreamNode | undefined | Promise<UpstreamNode> {
+    if (this.#tried.length === 0) this.#tried = [];
+    this.#tried.push(failed);
+    try {
+      const next = chooseNode(this.#context, this.#services, this.#tried);
+      this.#services.report.failover(failed.region, failed.origin);
+      return next;
+    } catch {
+      return undefined;
+    }
   }
 
   fail(thrown: unknown): void {
@@ -267,7 +288,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     context.detachStream?.();
     leaveTurn(context);
     if (!complete) context.forwarding?.clientGone();
-    if (context.forwarding !== undefined) spend(context, this.#services, sentBytes - this.#meteredBytes);
+    this.#meter.close(sentBytes);
     settleSignIn(context, this.#services, (context.failure?.status ?? 0) >= 500 ? 'unjudged' : 'failed');
     this.#services.report.finished(context, sentBytes, complete);
     this.#onDone();

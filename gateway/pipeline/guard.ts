@@ -32,8 +32,9 @@ export function guard(context: RequestContext): void {
   if (!context.snapshot.servesHost(context.host))
     throw new GatewayError('bad_host', `no certificate is for the host "${context.host}"`);
   const { sessions } = context.snapshot.policy;
-  const { token, known, rest } = takeCookies(head.cookie, sessions.isVaulted, sessions.isStripped);
+  const { token, known, wrote, rest } = takeCookies(head.cookie, sessions.isVaulted, sessions.isStripped);
   context.cookieToken = token;
   context.knownCookie = known;
+  context.wroteToken = wrote;
   context.cookies = rest;
 }

@@ -20,7 +20,7 @@ import { UpgradeRun } from './upgrade-run.ts';
  *   authenticate   `authenticate.ts`  whose session
  *   authorize      `authorize.ts`     may this principal use this route; no other site may act for it
  *   recognise      `recognise.ts`     sign-in, sign-out, credential change of an unmodified CRM
- *   choose         `choose-nodes.ts`  home region first, healthy nodes only
+ *   choose         `choose-nodes.ts`  writes to the primary, reads to a fresh copy that holds what the reader wrote
  *   forward        `proxy/forwarding` stream both ways
  *   observe        `observe.ts`       what the answer means for sessions; vaulted cookies; rotation
  *   finish         `answer-headers.ts`, then access log and metrics through `services.report`

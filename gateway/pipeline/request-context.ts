@@ -41,6 +41,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   cookieToken: string | undefined;
   /** Says who signed in from this client before. */
   knownCookie: string | undefined;
+  /** Names the process that passed this browser's last change on; see `own-writes.ts`. */
+  wroteToken: string | undefined;
   /** The browser's other cookies, without those that stay on the server. */
   cookies = '';
   verdict: Verdict = STRANGER;
@@ -64,7 +66,13 @@ export class RequestContext implements MatchableRequest, ClientContext {
   /** Whether this very answer ended the session. */
   endedHere = false;
   // Forwarding and the answer.
+  /** Whether the request asks for a WebSocket. */
+  isUpgrade = false;
+  /** `performance.now()` until which it may wait for a node; 0 while it never had to. */
+  waitUntilMs = 0;
   forwarding: Forwarding | undefined;
+  /** `Set-Cookie` value for a browser that has changed something. */
+  wroteCookie: string | undefined;
   detachStream: (() => void) | undefined;
   status = 0;
   failure: GatewayError | undefined;
@@ -106,6 +114,18 @@ export class RequestContext implements MatchableRequest, ClientContext {
     this.target = search === '' ? path : `${path}?${search}`;
     this.search = search;
     this.#query = undefined;
+  }
+
+  /** Whether it changes data, as far as its method and route tell: then only a primary may answer it. */
+  get isWrite(): boolean {
+    const { method } = this.message;
+    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+    return !isSafe || this.isUpgrade || this.route?.writes === true;
+  }
+
+  /** Whether it asks for an event stream. */
+  get isStream(): boolean {
+    return this.head.accept.includes('text/event-stream');
   }
 
   /** The person that the request runs as, once authenticated on a route that wants one. */

@@ -7,6 +7,7 @@ import type { KnownClients } from './known-client.ts';
 import type { LimitReport } from './limit-report.ts';
 import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
+import type { OwnWrites } from './own-writes.ts';
 import type { RequestContext } from './request-context.ts';
 import type { AssertionSigner } from './upstream-headers.ts';
 
@@ -16,7 +17,7 @@ export interface PipelineReport {
   finished(context: RequestContext, sentBytes: number, complete: boolean): void;
   /** A stream opened (+1) or closed (-1). */
   stream(kind: 'websocket' | 'sse', change: 1 | -1): void;
-  /** A node could not be connected to and another was tried. */
+  /** A request is tried at another node, because this one could not be connected to or does not answer. */
   failover(fromRegion: string, fromOrigin: string): void;
   /** Something an operator should read; never holds a secret. */
   notice(message: string, facts: Record<string, string | number | boolean>): void;
@@ -34,6 +35,8 @@ export interface PipelineServices {
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];
   readonly report: PipelineReport;
+  /** Who wrote what, so that their own reads see it. */
+  readonly ownWrites: OwnWrites;
   /** Counts requests, answer bytes, requests at once and failed sign-ins. */
   readonly limits: LimitTable;
   readonly limitReport: LimitReport;

@@ -3,12 +3,15 @@ import type { Socket } from 'node:net';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import { WebSocketClient } from '../proxy/websocket-client.ts';
-import { neverConnected, upstreamFailure } from '../proxy/upstream-failure.ts';
+import { upstreamFailure } from '../proxy/upstream-failure.ts';
 import type { WebSocketForwarder } from '../proxy/websocket-forwarder.ts';
+import { troubleOf } from '../upstream/health-check.ts';
+import { noteFailure } from '../upstream/outlier.ts';
+import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { keyHeaders, setCookieName } from './answer-headers.ts';
 import { authorize, isOwnOrigin } from './authorize.ts';
-import { chooseNodes, nodeRefused } from './choose-nodes.ts';
+import { chooseNode } from './choose-nodes.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
@@ -69,10 +72,13 @@ export class UpgradeRun {
       await authenticate(this.#context, this.#services);
       this.#authorize();
       await takeTurn(this.#context);
+      // What will be sent over it nobody can tell, so it goes where changes go.
+      this.#context.isUpgrade = true;
+      const node = await chooseNode(this.#context, this.#services);
       // The client may have gone while the store was asked.
       if (this.#isOver) return;
       if (head.length > 0) this.#socket.unshift(head);
-      this.#forward(forwarder);
+      this.#forward(forwarder, node);
     } catch (error) {
       this.#fail(error);
     }
@@ -108,9 +114,8 @@ export class UpgradeRun {
     }
   }
 
-  #forward(forwarder: WebSocketForwarder): void {
+  #forward(forwarder: WebSocketForwarder, node: UpstreamNode): void {
     const context = this.#context;
-    const [node] = chooseNodes(context);
     const client = new WebSocketClient(this.#socket, {
       answerHead: (status, lines) => this.#answerHead(status, lines),
       active: () => this.#active(),
@@ -127,7 +132,7 @@ export class UpgradeRun {
     forwarder.forward(this.#request, client, node, headers, (error) => {
       // Whoever is answered already, or gone, took the upstream's connection along.
       if (client.status !== 0 || this.#isOver || context.failure !== undefined) return;
-      if (neverConnected(error)) nodeRefused(context, this.#services, node);
+      noteFailure(context.snapshot.upstreams, node, troubleOf(error));
       this.#fail(upstreamFailure(error, node.origin));
     });
   }

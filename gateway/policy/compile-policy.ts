@@ -52,6 +52,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         name: route.name,
         matches: compileRequestRule(route.match, isOpening ? 'grants' : 'restricts'),
         access: route.access,
+        writes: route.writes,
         onUnauthenticated: route.on_unauthenticated,
         limit: compileLimit(settings, route.limit),
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
@@ -120,6 +121,9 @@ function compileRouting({ routing, regions }: PolicySettings): RoutingPolicy {
     defaultRegion: routing.home.default ?? ids[0] ?? '',
     homeByAccount: new Map(Object.entries(routing.home.accounts)),
     failover: routing.failover ?? ids,
+    readsNearest: routing.reads === 'nearest',
+    maxLagMs: routing.max_lag,
+    writeWaitMs: routing.write_wait,
     retryAttempts: routing.retry.attempts,
   };
 }

@@ -39,17 +39,8 @@ const WAITING: readonly Gap[] = [
     isAsked: ({ regions }) => regions.some((each) => each.facility !== undefined),
   },
   {
-    says: 'regions.role: writes go to the home region, and to the next one that answers when it does not',
-    isAsked: ({ regions }) => regions.some(({ role }) => role !== 'auto'),
-  },
-  { says: 'routes.writes: not told apart yet', isAsked: ({ routes }) => routes.some(({ writes }) => writes) },
-  {
     says: 'admin_access: the admin listener lets nobody in yet',
     isAsked: ({ admin_access: { servers, networks } }) => servers.length + networks.length > 0,
-  },
-  {
-    says: 'routing.reads nearest: everything goes to the home region',
-    isAsked: ({ routing }) => routing.reads === 'nearest',
   },
 ];
 

@@ -52,6 +52,10 @@ export interface RoutingPolicy {
   readonly defaultRegion: string;
   readonly homeByAccount: ReadonlyMap<string, string>;
   readonly failover: readonly string[];
+  /** Whether the nearest copy answers reads, and not the one at home. */
+  readonly readsNearest: boolean;
+  readonly maxLagMs: number;
+  readonly writeWaitMs: number;
   readonly retryAttempts: number;
 }
 
@@ -91,6 +95,8 @@ export interface Route {
   readonly name: string;
   readonly matches: RequestRule;
   readonly access: RouteAccess;
+  /** Whether every request changes data, whatever its method. */
+  readonly writes: boolean;
   readonly onUnauthenticated: 'login' | '401';
   readonly limit: RouteLimit | undefined;
   /** The largest request body that this route takes, in bytes. */

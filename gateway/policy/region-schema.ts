@@ -53,8 +53,8 @@ const regionSchema = section({
   role: choice(['primary', 'replica', 'auto'])
     .prefault('auto')
     .describe(
-      "Who takes writes: auto = as the node's health document says. Default auto. Two regions called primary " +
-        'without replication between them drift apart.',
+      "Who takes writes: auto = as the node's health document says, and without any document the home region. " +
+        'Default auto. Two regions called primary without replication between them drift apart.',
     ),
   health: healthSchema,
   facility: section({ secret: secret().describe("Where the key is that signs the building's signals.") })
@@ -81,7 +81,14 @@ export const routingSchema = section({
     .describe('Where reads go: home, or nearest copy that is fresh enough (see max_lag). Default home.'),
   max_lag: duration('0s', '1h')
     .prefault('5s')
-    .describe('The oldest copy that may answer a read. Default 5s.'),
+    .describe(
+      'The oldest copy that may answer a read, by what the nodes say. Default 5s. A longer time shows people old data.',
+    ),
+  write_wait: duration('0s', '1m')
+    .prefault('2s')
+    .describe(
+      'How long a change waits for a primary before it gets 503. Default 2s. A longer time holds connections.',
+    ),
   retry: section({
     attempts: wholeNumber(1, 10)
       .prefault(2)

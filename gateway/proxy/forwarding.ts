@@ -5,55 +5,26 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { bodyGarbage } from './body-garbage.ts';
+import { troubleOf } from '../upstream/health-check.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
-import type { RequestBody } from './request-body.ts';
+import { linkHeaders } from './early-hints.ts';
+import type { AnswerSink, ForwardRequest } from './forward-request.ts';
+import { type Retries, Tries } from './tries.ts';
 import { neverConnected, upstreamFailure } from './upstream-failure.ts';
 
 /** How much of an answer may be read before its head is decided on. */
 const PREFIX_BYTES = 64 * 1024;
 
-/** The request as it goes to the upstream. */
-export interface ForwardRequest {
-  readonly method: string;
-  readonly path: string;
-  /** Flat lower-case names and values. */
-  readonly headers: string[];
-  readonly body: RequestBody | undefined;
-  /** Whether silence in the answer's body is normal (event streams). */
-  readonly mayIdle: boolean;
-  /** How long the upstream may take to begin its answer, and pause in it, in milliseconds. */
-  readonly upstreamTimeoutMs: number;
-  /** How long a client may take nothing of an answer that waits for it, in milliseconds. */
-  readonly stallMs: number;
-}
-
-/** Decides what the client gets. */
-export interface AnswerSink {
-  /** Whether the first 64 KiB of the body are needed to decide on the head. */
-  needsPrefix(status: number, headers: IncomingHttpHeaders): boolean;
-  /**
-   * Turns the upstream's head into the client's. `undefined` means that the client was answered otherwise and the
-   * upstream's answer is to be dropped.
-   */
-  head(
-    status: number,
-    headers: IncomingHttpHeaders,
-    prefix: Buffer | undefined,
-  ): string[] | undefined | Promise<string[] | undefined>;
-  /** Told of bytes of the body before they go out. @returns false when it broke the answer off instead. */
-  passes(bytes: number): boolean;
-  /** The request failed before any head was written. */
-  fail(error: unknown): void;
-  /** A node could not be connected to. */
-  unreachable(node: UpstreamNode): void;
-}
+/** What may happen to a request between two tries, so that nobody answers it twice. */
+type State = 'waiting' | 'prefix' | 'deciding' | 'open' | 'dropped' | 'done';
 
 /**
  * One request on its way to the upstream and back. Nothing is buffered but a prefix that was asked for; both sides
- * close together. Sent again only when it cannot have run: no connection, or no body and an idempotent method
- * (RFC 9110 section 9.2.2) with no byte of an answer.
+ * close together. Sent again only when it cannot have run (no connection), or when it changes nothing, has no body and
+ * no byte of an answer came (RFC 9110 section 9.2.2); within the budget of second tries.
  */
-export class Forwarding implements Dispatcher.DispatchHandler {
+export class Forwarding implements AttemptOwner {
   /** `performance.now()` when the request was handed over, when the upstream's head came, when the client's left. */
   dispatchedMs = 0;
   headMs = 0;
@@ -62,34 +33,31 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #request: ForwardRequest;
   readonly #sink: AnswerSink;
-  readonly #nodes: readonly UpstreamNode[];
-  #attempt = 0;
-  #nodeIndex = 0;
-  readonly #attempts: number;
+  readonly #tries: Tries;
+  #attempt: Attempt | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
   #headers: IncomingHttpHeaders = {};
-  #state: 'waiting' | 'prefix' | 'deciding' | 'open' | 'dropped' | 'done' = 'waiting';
+  #state: State = 'waiting';
   #held: Buffer[] = [];
   #heldBytes = 0;
   #isComplete = false;
   #remaining = -1;
   #stalled: NodeJS.Timeout | undefined;
 
-  /** @param nodes those to try, best first; at least one. */
+  /** @param node the first to be tried. */
   constructor(
     exchange: Exchange,
     request: ForwardRequest,
     sink: AnswerSink,
-    nodes: readonly [UpstreamNode, ...UpstreamNode[]],
-    attempts: number,
+    node: UpstreamNode,
+    retries: Retries,
   ) {
     this.#exchange = exchange;
     this.#request = request;
     this.#sink = sink;
-    this.#nodes = nodes;
-    this.#attempts = attempts;
-    this.node = nodes[0];
+    this.#tries = new Tries(retries);
+    this.node = node;
   }
 
   /** Bytes of request body that came from the client. */
@@ -100,20 +68,19 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   /** Hands the request to the upstream. */
   start(): void {
     this.dispatchedMs = performance.now();
-    this.node = this.#nodes[this.#nodeIndex % this.#nodes.length] ?? this.node;
+    this.#tries.begin();
+    this.#controller = undefined;
     const { method, path, headers, body = null, mayIdle, upstreamTimeoutMs } = this.#request;
     const bodyTimeout = mayIdle ? 0 : upstreamTimeoutMs;
-    this.node.pool.dispatch(
-      { path, method, headers, body, headersTimeout: upstreamTimeoutMs, bodyTimeout },
-      this,
-    );
+    this.#attempt = new Attempt(this, this.node, mayIdle);
+    this.#attempt.send({ path, method, headers, body, headersTimeout: upstreamTimeoutMs, bodyTimeout });
   }
 
   /** The client went away: the upstream must not work for nobody. */
   clientGone(): void {
     clearTimeout(this.#stalled);
     if (this.#state === 'done') return;
-    this.#state = 'done';
+    this.#over('done');
     this.#controller?.abort(new GatewayError('bad_request', 'the client went away'));
     this.#request.body?.destroy();
   }
@@ -124,16 +91,12 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     this.#controller?.resume();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  begun(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#exchange.closed) controller.abort(new GatewayError('bad_request', 'the client went away'));
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: IncomingHttpHeaders,
-  ): void {
+  answered(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 100 || status > 599) {
       // RFC 9110 section 15: no such class of status; HTTP/2 could not even pass it on.
       controller.abort(
@@ -152,7 +115,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     else this.#decide(controller, undefined);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  data(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state === 'open') {
       this.#pass(controller, chunk);
     } else if (this.#state === 'prefix' || this.#state === 'deciding') {
@@ -164,40 +127,87 @@ export class Forwarding implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
+  ended(controller: Dispatcher.DispatchController): void {
     this.#isComplete = true;
     if (this.#state === 'prefix') this.#decide(controller, Buffer.concat(this.#held));
     else if (this.#state === 'open') this.#finish();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  broke(error: Error): void {
+    const bodyError = this.#request.body?.errored;
+    // What this side broke off says nothing against the node.
+    const isOurs = error instanceof GatewayError || bodyError instanceof GatewayError;
+    if (!isOurs && this.#state !== 'done') this.#sink.trouble(this.node, troubleOf(error));
     if (this.#state === 'done' || this.#state === 'dropped') return;
     if (this.#state === 'open') {
       // The client has a part of the answer: it must see a broken connection, never a clean end.
-      this.#state = 'done';
+      this.#over('done');
       this.#exchange.destroy();
       return;
     }
-    if (neverConnected(error)) this.#sink.unreachable(this.node);
-    if (this.#mayTryAgain(error)) {
-      this.#attempt++;
-      // A connection that broke says nothing against its node; one that was refused does.
-      if (neverConnected(error)) this.#nodeIndex++;
-      this.start();
-      return;
+    const failure = isOurs && bodyError instanceof GatewayError ? bodyError : error;
+    if (this.#mayTryAgain(error)) this.#tryAgain(neverConnected(error), failure);
+    else this.#fail(failure);
+  }
+
+  nodeLost(reason: 'unhealthy' | 'fenced'): void {
+    if (this.#state !== 'waiting' || this.#attempt === undefined) return;
+    if (this.#request.isReplayable) {
+      if (this.#tries.take()) this.#moveOn(this.#attempt);
+    } else if (reason === 'fenced') {
+      // Whether it ran is not known, and it must not run twice: only the person can look and decide.
+      this.#attempt.giveUp();
+      this.#fail(new GatewayError('upstream_timeout', `${this.node.origin} is no longer primary`));
     }
-    this.#state = 'done';
-    const bodyError = this.#request.body?.errored;
-    this.#request.body?.destroy();
-    this.#sink.fail(bodyError instanceof GatewayError ? bodyError : upstreamFailure(error, this.node.origin));
+  }
+
+  /** Leaves a node that does not answer, as soon as there is another one; an answer that comes before is taken. */
+  #moveOn(left: Attempt): void {
+    const isStill = () => this.#state === 'waiting' && this.#attempt === left;
+    const go = (node: UpstreamNode | undefined) => {
+      if (node === undefined || !isStill()) return;
+      left.giveUp();
+      this.node = node;
+      this.start();
+    };
+    const next = this.#sink.another(this.node);
+    if (next instanceof Promise) next.then(go).catch(() => undefined);
+    else go(next);
   }
 
   #mayTryAgain(error: Error): boolean {
     if (this.#state !== 'waiting' || this.#exchange.closed || error instanceof GatewayError) return false;
     if (this.#request.body?.destroyed === true) return false;
-    if (neverConnected(error)) return this.#attempt + 1 < Math.max(this.#nodes.length, this.#attempts);
-    if (this.#request.body !== undefined || this.#attempt + 1 >= this.#attempts) return false;
-    return isIdempotent(this.#request.method) && isBrokenConnection(error);
+    return this.#tries.mayFollow(error, this.#request.isReplayable);
+  }
+
+  #tryAgain(isElsewhere: boolean, failure: Error): void {
+    this.#attempt = undefined;
+    // A connection that broke says nothing against its node; one that was refused does.
+    const next = isElsewhere ? this.#sink.another(this.node) : this.node;
+    const go = (node: UpstreamNode | undefined) => {
+      if (this.#state !== 'waiting') return;
+      if (node === undefined) {
+        this.#fail(failure);
+        return;
+      }
+      this.node = node;
+      this.start();
+    };
+    if (next instanceof Promise) next.then(go).catch((error: unknown) => this.#fail(error));
+    else go(next);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'done') return;
+    this.#over('done');
+    this.#request.body?.destroy();
+    this.#sink.fail(upstreamFailure(error, this.node.origin));
+  }
+
+  #over(state: 'done' | 'dropped'): void {
+    this.#tries.end();
+    this.#state = state;
   }
 
   #decide(controller: Dispatcher.DispatchController, prefix: Buffer | undefined): void {
@@ -249,7 +259,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
 
   /** The client was answered otherwise; what the upstream still says is of no use. */
   #drop(controller: Dispatcher.DispatchController): void {
-    this.#state = 'dropped';
+    this.#over('dropped');
     this.#held = [];
     if (!this.#isComplete) controller.abort(new GatewayError('internal', 'the answer was replaced'));
   }
@@ -262,7 +272,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
       this.#remaining -= chunk.byteLength;
       if (this.#remaining === 0) {
         // The last byte that was announced: head, body and end leave in one write.
-        this.#state = 'done';
+        this.#over('done');
         this.#exchange.end(chunk);
         return;
       }
@@ -276,25 +286,11 @@ export class Forwarding implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     if (this.#state === 'done') return;
-    this.#state = 'done';
+    this.#over('done');
     this.#exchange.end();
   }
 
   #flush(): void {
     if (this.#state === 'open' && this.#exchange.sentBytes === 0) this.#exchange.flush();
   }
-}
-
-function isIdempotent(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
-}
-
-/** A kept connection that the upstream closed at the moment of use. */
-function isBrokenConnection(error: Error & { code?: string }): boolean {
-  return error.code === 'UND_ERR_SOCKET' || error.code === 'ECONNRESET' || error.code === 'EPIPE';
-}
-
-function linkHeaders(headers: IncomingHttpHeaders): string[] {
-  const values = [headers['link'] ?? []].flat();
-  return values.flatMap((value) => ['link', value]);
 }

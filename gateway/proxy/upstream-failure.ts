@@ -22,6 +22,12 @@ export function neverConnected(error: unknown): boolean {
   return code !== undefined && NEVER_CONNECTED.has(code);
 }
 
+/** A kept connection that the upstream closed at the moment of use. */
+export function isBrokenConnection(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE';
+}
+
 /** Turns what the HTTP client reports into the gateway's own error, keeping the cause for the log. */
 export function upstreamFailure(error: unknown, origin: string): GatewayError {
   if (error instanceof GatewayError) return error;

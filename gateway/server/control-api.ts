@@ -1,5 +1,6 @@
 import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
+import type { NodeView } from '../upstream/upstream-map.ts';
 import {
   importKeys,
   issueKey,
@@ -8,7 +9,7 @@ import {
   rotateKey,
   setUpstreamCredential,
 } from './control-keys.ts';
-import { changeRegion, type NodeStatus, refuseUnseal, type RegionOperations } from './control-regions.ts';
+import { changeRegion, refuseUnseal, type RegionOperations } from './control-regions.ts';
 
 /** What `zasov status` shows. */
 export interface GatewayStatus {
@@ -27,7 +28,7 @@ export interface GatewayStatus {
     readonly connections: number;
     readonly requests_open: number;
   }[];
-  readonly nodes: readonly NodeStatus[];
+  readonly nodes: readonly NodeView[];
   readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
 }
 

@@ -4,13 +4,13 @@ import type { RegionCauses } from '../upstream/region-state.ts';
 import type { Regions } from './open-regions.ts';
 
 /** One node of the CRM, as the status tells it. */
-export interface NodeStatus {
+interface NodeStatus {
   readonly region: string;
   readonly url: string;
   readonly healthy: boolean;
   /** What the node says of itself, where it says anything. */
   readonly role?: string | undefined;
-  readonly lag_ms?: number | undefined;
+  readonly lag_ms?: number | null | undefined;
 }
 
 /** One region, as `zasov regions list` shows it. */

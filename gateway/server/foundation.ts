@@ -16,6 +16,7 @@ import type { SessionService } from '../session/session.ts';
 import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
+import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
 import { keyOperations } from './control-keys.ts';
@@ -88,6 +89,20 @@ export function collectPrincipals({ registry, metrics, sessions, apiKeys, region
   registry.onCollect(() => regions.collect());
   registry.onCollect(async () => metrics.sessionsActive.set(await sessions.count()));
   registry.onCollect(async () => collectKeys(metrics, await apiKeys.service.census()));
+}
+
+/** Sets the gauges of nodes and certificates before each scrape; each process that serves has its own view of them. */
+export function collectTraffic(
+  { registry, metrics }: Foundation,
+  inForce: { collectHealth(): void },
+  endpoint: TlsEndpoint,
+): void {
+  registry.onCollect(() => {
+    inForce.collectHealth();
+    for (const { host, expiresAtMs } of endpoint.snapshot.expiries) {
+      metrics.certificateExpiry.child({ host }).set(Math.floor(expiresAtMs / 1000));
+    }
+  });
 }
 
 /** How to trust a self-signed certificate, for the one who starts the gateway; `undefined` when there is none. */

@@ -99,11 +99,7 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
         sessions: await parts.sessions.count(),
         requests_open: pipeline.open,
         connections: bound.connections(),
-        nodes: inForce.upstreams.nodes.map(({ region, origin, healthy }) => ({
-          region,
-          url: origin,
-          healthy,
-        })),
+        nodes: inForce.upstreams.view(),
         certificates: endpoint.snapshot.expiries.map(({ host, expiresAtMs }) => ({
           host,
           expires_at: new Date(expiresAtMs).toISOString(),

@@ -12,10 +12,12 @@ import type { CertificateLoad } from '../tls/certificate-store.ts';
 import type { CertificateSnapshot } from '../tls/certificate-snapshot.ts';
 import { describeMistakes } from '../tls/certificate-store.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
+import type { FleetObserver } from '../upstream/fleet.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
 import type { Admins } from './open-admins.ts';
 import type { ApiKeys } from './open-keys.ts';
+import { collectRegions, observeFleet } from './region-report.ts';
 import type { Regions } from './open-regions.ts';
 
 /** What came of reading the policies again. */
@@ -44,7 +46,7 @@ interface Sources {
   readonly metrics: GatewayMetrics;
   readonly limits: LimitStore | undefined;
   readonly admins: Pick<Admins, 'configure'>;
-  readonly regions: Pick<Regions, 'configure'>;
+  readonly regions: Pick<Regions, 'configure' | 'conditions'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
@@ -70,20 +72,18 @@ export class PolicyInForce {
   loadedAt: string;
   lastReload = 'not reloaded yet';
   readonly #sources: Sources;
-  readonly #health: HealthWatch;
+  readonly #health = new HealthWatch();
+  readonly #unlisten: () => void;
   #takeAnonymous: (network: string) => Promise<boolean>;
   #reloading: Promise<ReloadResult> | undefined;
 
   constructor(policy: Policy, sources: Sources) {
     this.#sources = sources;
     this.policy = policy;
-    this.upstreams = mapUpstreams(policy);
+    this.upstreams = this.#map(policy, observeFleet(sources.metrics, sources.logger));
     this.#takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, sources.limits);
     this.loadedAt = new Date(sources.clock.now()).toISOString();
-    this.#health = new HealthWatch((node) => {
-      const message = node.healthy ? 'a node is healthy again' : 'a node is unhealthy';
-      sources.logger.warn(message, { region: node.region, node: node.origin });
-    });
+    this.#unlisten = sources.regions.conditions.onChange(() => this.upstreams.fleet.changed());
     this.#watch();
   }
 
@@ -105,17 +105,7 @@ export class PolicyInForce {
 
   /** Sets the gauges of regions and nodes; called before each scrape. */
   collectHealth(): void {
-    const { regionHealthy, nodeHealthy } = this.#sources.metrics;
-    // Regions and nodes that a reload took away are not shown for ever as they were last seen.
-    regionHealthy.reset();
-    nodeHealthy.reset();
-    for (const { id } of this.policy.regions) {
-      const nodes = this.upstreams.nodes.filter(({ region }) => region === id);
-      regionHealthy.child({ region: id }).set(nodes.some(({ healthy }) => healthy) ? 1 : 0);
-      for (const { origin, healthy } of nodes) {
-        nodeHealthy.child({ region: id, node: origin }).set(healthy ? 1 : 0);
-      }
-    }
+    collectRegions(this.#sources.metrics, this.policy.regions, this.upstreams);
   }
 
   /** Reads the policies again; calls that come while one runs share its result. Never throws for a bad set. */
@@ -134,6 +124,7 @@ export class PolicyInForce {
 
   /** Stops the health checks and closes all connections to the upstreams. */
   async close(): Promise<void> {
+    this.#unlisten();
     this.#health.stop();
     await this.upstreams.closeExcept(undefined);
   }
@@ -163,7 +154,7 @@ export class PolicyInForce {
     for (const setting of next.notices) logger.warn('a setting is not in force in this version', { setting });
     const before = this.upstreams;
     this.policy = next.policy;
-    this.upstreams = mapUpstreams(next.policy, before);
+    this.upstreams = this.#map(next.policy, before);
     this.#takeAnonymous = createAnonymousLimit(
       next.policy.sessions.anonymous.perClient,
       this.#sources.limits,
@@ -192,13 +183,18 @@ export class PolicyInForce {
     return { ok: false, mistakes };
   }
 
+  #map(policy: Policy, previous: UpstreamMap | FleetObserver): UpstreamMap {
+    const { regions, routing, protection } = policy;
+    const { upstreamTimeoutMs } = protection;
+    return new UpstreamMap(
+      { regions, routing, upstreamTimeoutMs },
+      this.#sources.regions.conditions,
+      previous,
+    );
+  }
+
   #watch(): void {
     const { regions } = this.policy;
     this.#health.watch(this.upstreams, (region) => regions.find(({ id }) => id === region)?.health);
   }
-}
-
-function mapUpstreams(policy: Policy, previous?: UpstreamMap): UpstreamMap {
-  const { regions, routing, protection } = policy;
-  return new UpstreamMap({ regions, routing, upstreamTimeoutMs: protection.upstreamTimeoutMs }, previous);
 }

@@ -109,11 +109,7 @@ class WorkerService {
           pid: process.pid,
           connections: traffic.connections(),
           requestsOpen: pipeline.open,
-          nodes: inForce.upstreams.nodes.map(({ region, origin, healthy }) => ({
-            region,
-            url: origin,
-            healthy,
-          })),
+          nodes: inForce.upstreams.view(),
         };
       },
       metrics: () => this.#running.registry.facts(),

@@ -73,7 +73,7 @@ const nobody = `http://127.0.0.1:${await freePort()}`;
 const [rough, lonely, paired, single] = await Promise.all([
   startGateway(openPolicy(regionOf('home', raw.origin))),
   startGateway(openPolicy(regionOf('home', nobody))),
-  startGateway(openPolicy(regionOf('home', nobody) + regionOf('other', app.origin))),
+  startGateway(openPolicy(regionOf('home', nobody, app.origin))),
   startGateway(openPolicy(regionOf('home', app.origin), 'body_idle_timeout: 1s')),
 ]);
 const gateways = [rough, lonely, paired, single];
@@ -146,7 +146,7 @@ for (const version of ['HTTP/1.1', 'HTTP/2']) {
     t.strictSame(answer.setCookies, []);
   });
 
-  await test(`a refused connection fails over to the next region, body and all, over ${version}`, async (t) => {
+  await test(`a refused connection fails over to the next node, body and all, over ${version}`, async (t) => {
     const other = newClient(paired);
     const answer = await other.send('POST', '/echo', { body: BIG });
     other.close();

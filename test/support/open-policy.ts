@@ -30,8 +30,8 @@ sessions:
 }
 
 /** A region of one node, whose health is asked for so rarely that only requests find out about it. */
-export function regionOf(id: string, origin: string): string {
-  return `  - { id: ${id}, nodes: ["${origin}"], health: { every: 10m } }\n`;
+export function regionOf(id: string, ...origins: readonly string[]): string {
+  return `  - { id: ${id}, nodes: ${JSON.stringify(origins)}, health: { every: 10m } }\n`;
 }
 
 /** Where a client finds a gateway. */

@@ -1,0 +1,86 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+import type { Dispatcher } from 'undici';
+
+import { GatewayError } from '../core/gateway-error.ts';
+import type { NodeWaiter, UpstreamNode } from '../upstream/upstream-node.ts';
+
+/** Whoever made an attempt: told what comes of it, unless it was given up. */
+export interface AttemptOwner extends NodeWaiter {
+  begun(controller: Dispatcher.DispatchController): void;
+  answered(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void;
+  data(controller: Dispatcher.DispatchController, chunk: Buffer): void;
+  ended(controller: Dispatcher.DispatchController): void;
+  broke(error: Error): void;
+}
+
+/**
+ * One try of a request at one node. It counts as the node's work until it is over, and what comes of a try that was
+ * given up reaches nobody.
+ */
+export class Attempt implements Dispatcher.DispatchHandler {
+  readonly #owner: AttemptOwner;
+  readonly #node: UpstreamNode;
+  readonly #isStream: boolean;
+  #controller: Dispatcher.DispatchController | undefined;
+  #isGivenUp = false;
+
+  constructor(owner: AttemptOwner, node: UpstreamNode, isStream: boolean) {
+    this.#owner = owner;
+    this.#node = node;
+    this.#isStream = isStream;
+  }
+
+  /** Sends it. The handler's errors reach the owner through `broke`. */
+  send(options: Dispatcher.DispatchOptions): void {
+    const node = this.#node;
+    if (this.#isStream) node.streams++;
+    else node.requests++;
+    node.waiting.add(this.#owner);
+    (this.#isStream ? node.streamPool : node.pool).dispatch(options, this);
+  }
+
+  /** Nobody waits for it any more; the node must not work for nobody. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#node.waiting.delete(this.#owner);
+    this.#controller?.abort(new GatewayError('internal', 'another try took over'));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isGivenUp) controller.abort(new GatewayError('internal', 'another try took over'));
+    else this.#owner.begun(controller);
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (this.#isGivenUp) return;
+    if (status >= 200) this.#node.waiting.delete(this.#owner);
+    this.#owner.answered(controller, status, headers);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#isGivenUp) this.#owner.data(controller, chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#leave();
+    if (!this.#isGivenUp) this.#owner.ended(controller);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#leave();
+    if (!this.#isGivenUp) this.#owner.broke(error);
+  }
+
+  #leave(): void {
+    const node = this.#node;
+    if (this.#isStream) node.streams--;
+    else node.requests--;
+    if (!this.#isGivenUp) node.waiting.delete(this.#owner);
+  }
+}
