@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 
 import type { IssuedKey, KeyService, KeySummary } from '../api-key/api-key.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import { parseCookies } from '../core/cookie.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { clientNetwork } from '../core/network.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import type { AccountPage, OwnAnswer } from '../pipeline/own-page.ts';
@@ -24,10 +26,21 @@ export interface AccountPageOptions {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly alarms: AlarmBook;
+  readonly audit: AuditSink;
   readonly keyring: Keyring;
   readonly clock: Clock;
 }
 
+/** What can be done, and what it is done to. */
+const ACTIONS: ReadonlyMap<string, 'key' | 'session'> = new Map([
+  ['reveal', 'key'],
+  ['rotate', 'key'],
+  ['revoke', 'key'],
+  ['create', 'key'],
+  ['end', 'session'],
+  ['end-others', 'session'],
+  ['sign-out', 'session'],
+]);
 const LANGUAGE_COOKIE = '__Host-zasov-lang';
 const YEAR_SECONDS = 31_536_000;
 /** Lets the one style in and forms to this very host; nothing else: no script, no picture, no frame around it. */
@@ -78,11 +91,30 @@ class Account implements AccountPage {
     // Nothing has happened yet, so the page that says so needs no redirect.
     if (!this.#tokens.isValid(session.id, form.form('token'))) return this.#show(viewer, 403, 'stale');
     if (form.form('action') === 'sign-out') {
+      await this.#record(viewer, form);
       await this.#options.sessions.end(session, 'logout');
       return redirect(context, context.snapshot.policy.sessions.loginPage, CLEARING_COOKIE);
     }
+    await this.#record(viewer, form);
     const done = await this.#act(viewer, form);
     return redirect(context, ACCOUNT_URL, this.#flashes.write(session.id, done));
+  }
+
+  /** What is done to a key stands on record before it is done; it names nobody, but the session in which it was asked. */
+  async #record({ context, session }: Viewer, form: BodyFields): Promise<void> {
+    const action = form.form('action') ?? '';
+    const area = ACTIONS.get(action);
+    if (area === undefined) return;
+    const facts = {
+      action,
+      id: (form.form('id') ?? '').slice(0, 64),
+      account: session.account,
+      session: session.id,
+      network: clientNetwork(context.clientAddress),
+      request: context.requestId,
+    };
+    if (area === 'key') await this.#options.audit.commit({ event: 'account.key', facts });
+    else this.#options.audit.note({ event: 'account.session', facts });
   }
 
   async #act(viewer: Viewer, form: BodyFields): Promise<Flash<AccountNote>> {

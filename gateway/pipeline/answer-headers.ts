@@ -17,6 +17,20 @@ const DROPPED = new Set([
   'alt-svc',
 ]);
 
+/** Headers that speak of one body and would lie of another (RFC 9110 section 8). */
+const OF_THE_BODY = new Set([
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'etag',
+  'last-modified',
+  'accept-ranges',
+]);
+
 const SHARED_CACHING = /^(?:public|private|s-maxage|proxy-revalidate)\b/i;
 
 /** What the stages decided to change about an answer. */
@@ -25,6 +39,15 @@ export interface AnswerChange {
   readonly setCookie: string | undefined;
   /** What the client may show at its next sign-in, to go with a session's cookie. */
   readonly knownCookie?: string | undefined;
+  /** What stands in the answer in place of what the upstream said. */
+  readonly replacement?: AnswerReplacement | undefined;
+}
+
+/** A part of an answer that the gateway writes anew, because the upstream's holds a credential. */
+export interface AnswerReplacement {
+  /** JSON. */
+  readonly body?: Buffer;
+  readonly header?: { readonly name: string; readonly value: string };
 }
 
 /** An answer that nobody changes. */
@@ -58,6 +81,21 @@ export function answerHeaders(
   headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
+  return headers;
+}
+
+/** An upstream's headers with a part of its answer replaced; nobody keeps such an answer. */
+export function replaceInHeaders(
+  upstream: IncomingHttpHeaders,
+  { body, header }: AnswerReplacement,
+): IncomingHttpHeaders {
+  const kept = Object.entries(upstream).filter(([name]) => body === undefined || !OF_THE_BODY.has(name));
+  const headers: IncomingHttpHeaders = { ...Object.fromEntries(kept), 'cache-control': 'no-store' };
+  if (header !== undefined) headers[header.name] = header.value === '' ? undefined : header.value;
+  if (body !== undefined) {
+    headers['content-type'] = 'application/json';
+    headers['content-length'] = String(body.byteLength);
+  }
   return headers;
 }
 

@@ -8,7 +8,7 @@ import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
-import { type AnswerChange, answerHeaders, UNCHANGED } from './answer-headers.ts';
+import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
@@ -26,7 +26,7 @@ import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { guardSignIn, settleSignIn } from './sign-in-guard.ts';
 import { leaveTurn, takeTurn } from './turn.ts';
-import { upstreamHeaders } from './upstream-headers.ts';
+import { outgoingRequest } from './outgoing-request.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
 const LONG_ANSWER_BYTES = 1024 * 1024;
@@ -107,7 +107,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     // The client may have gone while it waited for its turn.
     if (this.#exchange.closed) return;
     const body = openBody(this.#exchange, context, context.route?.bodyLimitBytes ?? 0);
-    if (!mayRecognise(context.snapshot.policy.sessions, context)) {
+    if (!mayRecognise(context.snapshot.policy, context)) {
       this.#forward(body);
       return;
     }
@@ -138,24 +138,10 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     // The client may have gone while there was no primary.
     if (this.#exchange.closed) return;
     const context = this.#context;
-    const { protection, routing } = context.snapshot.policy;
-    const headers = upstreamHeaders(context, this.#services.signer, this.#services.clock.now());
-    if (body !== undefined && context.head.contentLength !== undefined) {
-      headers.push('content-length', context.head.contentLength);
-    }
+    const { routing } = context.snapshot.policy;
     const forwarding = new Forwarding(
       this.#exchange,
-      {
-        method: context.method,
-        path: context.target,
-        headers,
-        body,
-        isReplayable: body === undefined && !context.isWrite,
-        mayIdle: context.isStream,
-        upstreamTimeoutMs: protection.upstreamTimeoutMs,
-        // A paused reader is more common than a paused writer.
-        stallMs: 2 * protection.bodyIdleTimeoutMs,
-      },
+      outgoingRequest(context, this.#services, body),
       this,
       node,
       { attempts: routing.retryAttempts, budget: context.snapshot.upstreams.fleet.retries },
@@ -192,8 +178,20 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
       return undefined;
     }
     this.#context.status = status;
+    const { replacement } = change;
+    if (replacement !== undefined) return this.#openReplaced(replaceInHeaders(headers, replacement), change);
     this.#watchStream(headers);
     return answerHeaders(this.#context, headers, change);
+  }
+
+  /** A body that was replaced is sent at once, and what the upstream says is dropped. */
+  #openReplaced(headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
+    const { status } = this.#context;
+    const own = answerHeaders(this.#context, headers, change);
+    const body = change.replacement?.body;
+    if (body === undefined) return own;
+    this.#answer({ status, headers: own, body });
+    return undefined;
   }
 
   /** Event streams and long answers are cut when their session or key ends. */

@@ -7,6 +7,7 @@ import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import { settleSignIn } from './sign-in-guard.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -38,7 +39,8 @@ export function isUneventful(
  * A request under a key begins and ends no session; all that it can do is change a credential.
  *
  * @throws GatewayError `session_ended` when the answer must not reach the client: its session ended under way; the
- *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet.
+ *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet;
+ *   `upstream_failed` as `handOut`.
  */
 export async function observe(
   context: RequestContext,
@@ -49,10 +51,14 @@ export async function observe(
   const outcome = answerOutcome(context, services, recognition, answer);
   // An application that failed judged nobody.
   const judged = answer.status >= 500 ? 'unjudged' : 'failed';
-  settleSignIn(context, services, outcome.began === undefined ? judged : 'succeeded');
-  return context.key === undefined
-    ? observeSession(context, services, outcome, answer)
-    : observeKey(context, services, context.key, outcome.changed);
+  settleSignIn(context, services, outcome.isSignedIn ? 'succeeded' : judged);
+  const change =
+    context.key === undefined
+      ? await observeSession(context, services, outcome, answer)
+      : await observeKey(context, services, context.key, outcome.changed);
+  if (recognition === undefined || recognition.handOuts.length === 0) return change;
+  const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
+  return replacement === undefined ? change : { ...change, replacement };
 }
 
 async function observeSession(

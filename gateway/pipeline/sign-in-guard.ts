@@ -26,7 +26,7 @@ export function guardSignIn(
   recognition: Recognition | undefined,
 ): void {
   const { signInRules } = context.snapshot.policy;
-  if (signInRules.length === 0 || recognition === undefined || recognition.begins.length === 0) return;
+  if (signInRules.length === 0 || recognition === undefined || !triesPassword(recognition)) return;
   const subject = claimedSubject(context, recognition);
   // Looking at the form is no attempt.
   if (subject === undefined && (context.method === 'GET' || context.method === 'HEAD')) return;
@@ -80,8 +80,17 @@ function claims(
   });
 }
 
-function claimedSubject(context: RequestContext, { begins, fields }: Recognition): string | undefined {
-  for (const { subject } of begins) {
+/** A credential is handed out for a password, too, unless a session asks for it. */
+function triesPassword({ begins, handOuts }: Recognition): boolean {
+  return begins.length > 0 || handOuts.some(({ subject }) => subject !== 'session');
+}
+
+function claimedSubject(
+  context: RequestContext,
+  { begins, handOuts, fields }: Recognition,
+): string | undefined {
+  for (const { subject } of [...begins, ...handOuts]) {
+    if (subject === 'session') continue;
     const claimed = readSubject(subject, context, fields, () => undefined);
     if (claimed !== undefined) return claimed;
   }

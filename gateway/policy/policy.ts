@@ -146,6 +146,19 @@ export interface SessionPolicy {
   readonly credentialChange: readonly CredentialChangeRule[];
 }
 
+/** An answer in which the CRM hands out its own credential of a person. */
+export interface ObserveRule {
+  readonly matches: RequestRule;
+  readonly subject: ValueSource | 'session';
+  readonly success: AnswerRule;
+  /** `json` or `header` of the answer. */
+  readonly credential: ValueSource;
+  /** What the client finds in its place. */
+  readonly clientGets: 'key' | 'nothing' | 'credential';
+  /** Keys of one person that are given out so. */
+  readonly keys: number;
+}
+
 /** API keys: where they stand in a request, and how they live. */
 export interface ApiKeyPolicy {
   /** Nothing in any of them where the policies have no `api_keys`. */
@@ -162,6 +175,8 @@ export interface ApiKeyPolicy {
    * case, with `-` for all but letters and digits.
    */
   readonly heldHeaders: ReadonlySet<string>;
+  /** Where the CRM hands out the credential that takes a key's place. */
+  readonly observe: readonly ObserveRule[];
   /** How many keys that work a person may come to by making them. */
   readonly ownKeys: number;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */

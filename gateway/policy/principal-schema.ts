@@ -1,6 +1,7 @@
 import { byteRate, duration, eventRate, keyAge } from './measure-schema.ts';
 import { fingerprint, hostPort, PLAIN_NAME, secret, url, word } from './name-schema.ts';
 import { headerName, network } from './pattern-schema.ts';
+import { observeSchema } from './observe-schema.ts';
 import { choice, list, mapping, oneOrMany, packWording, scalar, section, wholeNumber } from './wording.ts';
 
 /** Where a client's API key stands. */
@@ -45,6 +46,11 @@ export const apiKeysSchema = section({
     .describe('What makes a key rotate. Default both.'),
   upstream: section({
     header: headerName().describe('Header in which the CRM expects its own credential.'),
+    observe: list(observeSchema)
+      .prefault([])
+      .describe(
+        'Where the CRM itself hands its credential out: an API sign-in. It is taken out of the answer. Without it, the control API sets it.',
+      ),
   })
     .optional()
     .describe("The CRM's own credential, kept sealed, that replaces the client's key."),

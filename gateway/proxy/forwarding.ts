@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { joinRepeatedHeaders } from './repeated-headers.ts';
 import { bodyGarbage } from './body-garbage.ts';
 import { troubleOf } from '../upstream/health-check.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
@@ -109,6 +110,7 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     this.headMs = performance.now();
+    joinRepeatedHeaders(headers);
     this.#status = status;
     this.#headers = headers;
     if (this.#sink.needsPrefix(status, headers)) this.#state = 'prefix';

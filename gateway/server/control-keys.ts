@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { IssuedKey, IssueRequest, KeySummary } from '../api-key/api-key.ts';
 import { parseDuration } from '../core/duration.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { isHeaderValue } from '../core/header-value.ts';
 import { networkMistake } from '../core/network.ts';
 import type { ApiKeys } from './open-keys.ts';
 
@@ -25,11 +26,7 @@ interface Answer {
 }
 
 const name = z.string().min(1).max(256);
-/** A header value (RFC 9110 section 5.5) without spaces at its ends: a line break would begin another header. */
-const credential = z
-  .string()
-  .max(4096)
-  .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/);
+const credential = z.string().refine(isHeaderValue, 'not the value of a header');
 const network = z.string().refine((text) => networkMistake(text) === undefined, 'not a network');
 const requests = z.string().refine((text) => {
   const [count = '', window = ''] = text.split('/');

@@ -251,10 +251,11 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     '4:24: backup.recipients[0]: not an age recipient. Allowed: a public key as age-keygen prints it: age1… (62 characters with a checksum)',
   ],
   [
-    `${GOOD}api_keys: { max_age: 7mo, in: [cookie], own_keys: -1 }\n`,
+    `${GOOD}api_keys: { max_age: 7mo, in: [cookie], own_keys: -1, upstream: { header: X-Key, observe: [{ match: { path: /x }, subject: json.a, credential: form.a }] } }\n`,
     '4:22: api_keys.max_age: a key lives 1 to 6 months: "7mo". Allowed: months or a duration: 6mo, 90d, 12h; at most 6mo',
     '4:32: api_keys.in[0]: not a place of a key: "cookie". Allowed: "header:X-Api-Key", bearer, basic, "query:NAME"',
     '4:51: api_keys.own_keys: not a possible number: "-1". Allowed: whole numbers from 0 to 100',
+    '4:144: api_keys.upstream.observe[0].credential: not a place of a value: "form.a". Allowed: json.a.b, header.NAME',
   ],
 
   // Secrets are never repeated.
