@@ -9,6 +9,7 @@ import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { OwnWrites } from './pipeline/own-writes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
+import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
@@ -128,7 +129,7 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
-    report: createRequestReport(metrics, logger),
+    report: createRequestReport(metrics, logger, foundation.audit),
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
@@ -174,6 +175,7 @@ async function serveAlone(
   );
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });
+  foundation.audit.note(startEvent(version, policy));
   return {
     listeners: open.listeners,
     trust: trustOf(authority),
@@ -181,6 +183,7 @@ async function serveAlone(
     stop: async () => {
       open.setReady(false);
       logger.info('draining', { open: pipeline.open });
+      foundation.audit.note({ event: 'gateway.stopping' });
       open.stopAccepting();
       await pipeline.drain(inForce.policy.protection.drainMs);
       await closeAll(closers);
@@ -215,12 +218,14 @@ async function supervise(
     closers,
   );
   logger.info('serving', { version: options.version, workers: count, ...node.listeners });
+  foundation.audit.note(startEvent(options.version, policy, count));
   return {
     listeners: node.listeners,
     trust: trustOf(node.authority),
     reload: () => node.reload(),
     stop: async () => {
       logger.info('draining', { workers: count });
+      foundation.audit.note({ event: 'gateway.stopping' });
       await node.drain();
       await closeAll(closers);
       logger.info('stopped');

@@ -1,6 +1,8 @@
+import type { AuditSink } from '../core/audit-event.ts';
 import type { GatewayMetrics, RequestRecorder } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Route } from '../policy/policy.ts';
+import { auditAdminRefusal } from './audit-report.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
 
@@ -10,7 +12,11 @@ const VERSIONS = { 'http/1.0': '1.0', 'http/1.1': '1.1', h2: '2' } as const;
 const SERVER_ERROR = 500;
 
 /** Turns what the pipeline reports into the access log and the metrics. */
-export function createRequestReport(metrics: GatewayMetrics, logger: Logger): PipelineReport {
+export function createRequestReport(
+  metrics: GatewayMetrics,
+  logger: Logger,
+  audit: Pick<AuditSink, 'note'>,
+): PipelineReport {
   const byRoute = new WeakMap<Route, RequestRecorder>();
   const own = metrics.requestRecorder('-', '-');
   const recorderFor = (route: Route | undefined): RequestRecorder => {
@@ -35,6 +41,7 @@ export function createRequestReport(metrics: GatewayMetrics, logger: Logger): Pi
         upstreamMs === undefined ? undefined : upstreamMs / 1000,
       );
       countRefusal(metrics, context);
+      if (failure !== undefined && route?.access === 'admin') auditAdminRefusal(audit, context);
       logger.access(accessLine(context, sentBytes, complete, gatewayMs, upstreamMs));
       if (failure !== undefined && failure.status >= SERVER_ERROR) {
         logger.warn('request failed', { id: context.requestId, error: failure });

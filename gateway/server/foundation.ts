@@ -19,7 +19,8 @@ import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
-import { keyOperations } from './control-keys.ts';
+import { keyOperations } from './key-operations.ts';
+import { approvalsView, revokeCertificates } from './admin-api.ts';
 import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
 import type { Regions } from './open-regions.ts';
@@ -71,15 +72,27 @@ export function reportFailure({ logger }: Foundation, message: string): (error: 
 export function principalOperations({
   sessions,
   apiKeys,
+  admins,
   regions,
   audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
     listSessions: (filter) => sessions.list(filter),
-    revokeSession: (id) => sessions.endById(id, 'revoked'),
-    revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
+    revokeSession: async (id) => {
+      const isRevoked = await sessions.endById(id, 'revoked');
+      audit.note({ event: 'operator.sessions_revoked', facts: { session: id, sessions: isRevoked ? 1 : 0 } });
+      return isRevoked;
+    },
+    revokePerson: async (account, subject) => {
+      const count = await sessions.endPerson(account, subject, 'revoked');
+      const facts = { account, sessions: count };
+      audit.note({ event: 'operator.sessions_revoked', facts, person: { account, subject } });
+      return count;
+    },
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
-    ...keyOperations(apiKeys),
+    ...keyOperations(apiKeys, audit),
+    listAdmins: () => approvalsView(admins),
+    revokeCertificates: (body) => revokeCertificates(admins, 'control socket', body),
     ...regionOperations({ regions, audit }),
   };
 }

@@ -49,6 +49,7 @@ export async function begin(
     keeper.clock,
   );
   family.fits(context, { userAgent: true, network: true });
+  if (subject !== undefined) keeper.observer.began?.(family.identity, whatWas(replaced));
   const endedMeanwhile = keeper.registry.reasonOf(id);
   if (endedMeanwhile === undefined) {
     keeper.renew(family);
@@ -67,4 +68,9 @@ export async function begin(
 export function cookieOf(token: string, endsMs: number, nowMs: number): string {
   const seconds = Math.max(0, Math.floor((endsMs - nowMs) / 1000));
   return `${SESSION_COOKIE}=${token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
+}
+
+function whatWas(replaced: LiveFamily | undefined): 'nothing' | 'anonymous' | 'session' {
+  if (replaced === undefined) return 'nothing';
+  return replaced.subject === undefined ? 'anonymous' : 'session';
 }

@@ -57,7 +57,9 @@ export class SessionKeeper {
     this.observer = options.observer;
     this.settings = options.settings;
     this.registry = new FamilyRegistry(options.familyLimit);
-    this.#stopListening.push(this.store.onEnd((id, reason) => this.learnEnd(id, reason)));
+    this.#stopListening.push(
+      this.store.onEnd((id, reason, isElsewhere) => this.learnEnd(id, reason, !isElsewhere)),
+    );
     const { push } = this.store;
     if (push !== undefined) this.#stopListening.push(push.onStale((id) => this.#forgetFreshness(id)));
   }
@@ -164,14 +166,19 @@ export class SessionKeeper {
     }
   }
 
-  /** Learns, from the store or from a verdict, that a family is over. */
-  learnEnd(id: string, reason: EndReason): void {
+  /**
+   * Learns, from the store or from a verdict, that a family is over.
+   *
+   * @param isOwnDoing whether this process brought it about just now.
+   */
+  learnEnd(id: string, reason: EndReason, isOwnDoing = false): void {
     const family = this.registry.get(id);
     if (family !== undefined) {
       this.#unsaved.delete(family);
       this.#streaming.delete(family);
     }
-    if (this.registry.bury(id, reason)) this.observer.ended(reason, id);
+    if (this.registry.bury(id, reason))
+      this.observer.ended(reason, id, isOwnDoing ? { session: family?.identity } : undefined);
   }
 
   /** Ends a family over a theft verdict, and reports it once however many requests found out at the same time. */

@@ -82,13 +82,30 @@ export interface SessionSummary {
   readonly network: string;
 }
 
-/** Called by the service for metrics and logs; must not throw. */
+/** Whose a session is. */
+interface SessionIdentity {
+  readonly id: string;
+  readonly account: string;
+  readonly subject: string | undefined;
+}
+
+/** Called by the service for metrics, logs and the audit trail; must not throw. */
 export interface SessionObserver {
   rotated(): void;
   graceHit(): void;
   /** A theft verdict (`reuse`, `fork`, `stubborn`, `context`) or `crash_regress`, which is only information. */
-  theft(kind: string, session: { id: string; account: string; subject: string | undefined }): void;
-  ended(reason: EndReason, id: string): void;
+  theft(kind: string, session: SessionIdentity): void;
+  /**
+   * A family is over. @param by given when this process brought the end about, and no other reports it; with the
+   *   session, if it is known here.
+   */
+  ended(
+    reason: EndReason,
+    id: string,
+    by: { readonly session: SessionIdentity | undefined } | undefined,
+  ): void;
+  /** Somebody has signed in. @param from what this browser had before. Absent where nobody wants to know. */
+  began?(session: SessionIdentity, from: 'nothing' | 'anonymous' | 'session'): void;
   /** One round trip to the store, in seconds. */
   storeSeconds(seconds: number): void;
 }

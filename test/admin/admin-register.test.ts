@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'tap';
 
 import { AdminRegister } from '../../gateway/admin/admin-register.ts';
+import { SignedRecords } from '../../gateway/admin/signed-records.ts';
 import { readSerial } from '../../gateway/admin/revocations.ts';
 import type { AuditEvent, AuditSink } from '../../gateway/core/audit-event.ts';
 import { GatewayError } from '../../gateway/core/gateway-error.ts';
@@ -38,7 +39,9 @@ function installation(keyring: Keyring = parseKeyring(createMasterKey())) {
       note: (event) => void events.push(event),
       commit: async (event) => void events.push(event),
     };
-    const parts = { records, keyring, clock, data, audit, ...own };
+    const used = { keyring, data, ...own };
+    const signed = new SignedRecords(records, used.keyring, used.data);
+    const parts = { records, signed, clock, data: used.data };
     const register = await AdminRegister.open(
       { ...parts, audit, notice: (level, message) => void lines.push(`${level} ${message}`) },
       wanted,
