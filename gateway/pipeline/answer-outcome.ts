@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 import { parseSetCookie } from '../core/cookie.ts';
-import type { BeginRule, CredentialChangeRule, ObserveRule } from '../policy/policy.ts';
+import type { ObserveRule } from '../policy/policy.ts';
 import type { AnswerHead, AnswerRule } from '../policy/recognition.ts';
 import { headerValues, setCookieName } from './answer-headers.ts';
 import { answerText } from './answer-text.ts';
