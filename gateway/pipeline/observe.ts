@@ -81,6 +81,7 @@ async function observeSession(
       setCookies,
       replaces: session,
     });
+    services.ownWrites.began(context, begun.session.id);
     return { setCookie: begun.setCookie, knownCookie: rememberClient(context, services, began) };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {

@@ -6,6 +6,7 @@ import type { MessageHead } from '../proxy/exchange.ts';
 import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
 import type { CountedLimit } from '../rate-limit/window-limit.ts';
+import type { WritePosition } from '../upstream/data-position.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
 import type { Budget, SignIn, Turn } from './limit-holding.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -73,6 +74,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   forwarding: Forwarding | undefined;
   /** `Set-Cookie` value for a browser that has changed something. */
   wroteCookie: string | undefined;
+  /** How far that change is in the log of its node, where that says so. */
+  wrote: WritePosition | undefined;
   detachStream: (() => void) | undefined;
   status = 0;
   failure: GatewayError | undefined;
