@@ -25,6 +25,7 @@ import {
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { openLimits } from './server/open-limits.ts';
@@ -121,6 +122,7 @@ async function prepareTraffic(
   closers.push(() => inForce.close());
   const limits = openLimits(foundation);
   closers.push(() => limits.close());
+  const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -130,6 +132,7 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger, foundation.audit),
+    administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
@@ -140,7 +143,7 @@ async function prepareTraffic(
     every(TICK_MS, () => sessions.tick().catch(failed)),
     every(TICK_MS, () => apiKeys.tick()),
   );
-  return { inForce, pipeline, endpoint, authority };
+  return { inForce, pipeline, endpoint, authority, administration };
 }
 
 /** Serves in this process. */
@@ -152,14 +155,15 @@ async function serveAlone(
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
-  const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
+  const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
+  const { inForce, pipeline, endpoint, authority } = traffic;
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
+  const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

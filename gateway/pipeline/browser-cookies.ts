@@ -2,7 +2,6 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { Glob } from '../core/glob.ts';
 import { parseCookies } from '../core/cookie.ts';
 import { KNOWN_COOKIE } from './known-client.ts';
-import { SESSION_COOKIE } from '../session/session.ts';
 import { WROTE_COOKIE } from './own-writes.ts';
 
 /** A `Cookie` header taken apart into ours and theirs. */
@@ -17,7 +16,7 @@ export interface BrowserCookies {
   readonly rest: string;
 }
 
-const OURS = `${SESSION_COOKIE}=`;
+const EQUALS = 0x3d;
 const KNOWN = `${KNOWN_COOKIE}=`;
 const NONE: BrowserCookies = { token: undefined, known: undefined, wrote: undefined, rest: '' };
 
@@ -25,18 +24,23 @@ const NONE: BrowserCookies = { token: undefined, known: undefined, wrote: undefi
  * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
  * are kept on the server, those under `strip`, and all names of the gateway's own.
  *
+ * @param own name of the session cookie of this listener.
  * @throws GatewayError `bad_cookie` when the gateway's cookie came twice: one of them was planted.
  */
-export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
+export function takeCookies(header: string, own: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
-  const steady = takePlain(header);
-  if (steady !== undefined) return steady;
+  // The steady state: a browser that holds our cookie, perhaps that of a known client, and nothing else.
+  if (isAlone(header, own)) return steady(header.slice(own.length + 1), undefined);
+  const pair = header.startsWith(KNOWN) ? header.split('; ').toReversed() : header.split('; ');
+  const [first = '', second = ''] = pair;
+  if (pair.length === 2 && isAlone(first, own) && second.startsWith(KNOWN))
+    return steady(first.slice(own.length + 1), second.slice(KNOWN.length));
   let token: string | undefined;
   let known: string | undefined;
   let wrote: string | undefined;
   let rest = '';
   for (const { name, value } of parseCookies(header)) {
-    if (name === SESSION_COOKIE) {
+    if (name === own) {
       if (token !== undefined)
         throw new GatewayError('bad_cookie', 'two session cookies came with one request');
       token = value;
@@ -51,25 +55,16 @@ export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): 
   return { token, known, wrote, rest };
 }
 
-/** The steady state: a browser that holds the session's cookie, perhaps the one of a known client, and nothing else. */
-function takePlain(header: string): BrowserCookies | undefined {
-  const end = header.indexOf(';');
-  if (end === -1) return header.startsWith(OURS) ? plain(header.slice(OURS.length), undefined) : undefined;
-  const second = end + 2;
-  if (header.includes(';', second)) return undefined;
-  if (header.startsWith(OURS) && header.startsWith(KNOWN, second))
-    return plain(header.slice(OURS.length, end), header.slice(second + KNOWN.length));
-  if (header.startsWith(KNOWN) && header.startsWith(OURS, second))
-    return plain(header.slice(second + OURS.length), header.slice(KNOWN.length, end));
-  return undefined;
-}
-
-function plain(token: string, known: string | undefined): BrowserCookies {
+function steady(token: string, known: string | undefined): BrowserCookies {
   return { token, known, wrote: undefined, rest: '' };
 }
 
 function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {
   return isKept(name, isVaulted, isStripped) || hidesKept(name, value, isVaulted, isStripped);
+}
+
+function isAlone(header: string, name: string): boolean {
+  return header.startsWith(name) && header.charCodeAt(name.length) === EQUALS && !header.includes(';');
 }
 
 /**

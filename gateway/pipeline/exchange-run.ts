@@ -9,23 +9,24 @@ import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
 import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
-import type { OwnAnswer } from './own-page.ts';
 import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
 import { AnswerMeter, exceedsBudget } from './budget.ts';
 import { openBody } from './open-body.ts';
+import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { guardSignIn, settleSignIn } from './sign-in-guard.ts';
-import { leaveTurn, takeTurn } from './turn.ts';
+import { awaitTurn, leaveTurn } from './turn.ts';
 import { outgoingRequest } from './outgoing-request.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
@@ -75,6 +76,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const context = this.#context;
     try {
       guard(context);
+      const refused = refuseVisitor(context, this.#services);
+      if (refused !== undefined) {
+        refused.catch((error: unknown) => this.fail(error));
+        return;
+      }
       enter(context);
       limitClient(context, this.#services);
       const pending = authenticate(context, this.#services);
@@ -97,9 +103,9 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     }
     authorize(context);
     limitPrincipal(context, this.#services);
-    const turn = takeTurn(context);
-    if (turn === undefined) this.#admitted();
-    else turn.then(() => this.#admitted()).catch((error: unknown) => this.fail(error));
+    const pending = awaitTurn(context, this.#services);
+    if (pending === undefined) this.#admitted();
+    else pending.then(() => this.#admitted()).catch((error: unknown) => this.fail(error));
   }
 
   #admitted(): void {

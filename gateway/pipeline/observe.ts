@@ -7,6 +7,7 @@ import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import { settleSignIn } from './sign-in-guard.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { observeAdministrator } from './observe-administrator.ts';
 import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
@@ -19,10 +20,12 @@ export function isUneventful(
   recognition: Recognition | undefined,
   headers: IncomingHttpHeaders,
 ): boolean {
-  const { verdict, session, key } = context;
+  const { verdict, session, key, administrator } = context;
   if (key?.stopped === true) return false;
   const isQuiet =
-    verdict.kind === 'none' || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
+    // An administrator without a session is given one.
+    (verdict.kind === 'none' && administrator === undefined) ||
+    (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
     isQuiet &&
     recognition === undefined &&
@@ -52,13 +55,24 @@ export async function observe(
   // An application that failed judged nobody.
   const judged = answer.status >= 500 ? 'unjudged' : 'failed';
   settleSignIn(context, services, outcome.isSignedIn ? 'succeeded' : judged);
-  const change =
-    context.key === undefined
-      ? await observeSession(context, services, outcome, answer)
-      : await observeKey(context, services, context.key, outcome.changed);
+  const change = await observePrincipal(context, services, outcome, answer);
   if (recognition === undefined || recognition.handOuts.length === 0) return change;
   const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
   return replacement === undefined ? change : { ...change, replacement };
+}
+
+function observePrincipal(
+  context: RequestContext,
+  services: PipelineServices,
+  outcome: AnswerOutcome,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
+  const { administrator, key } = context;
+  if (administrator !== undefined)
+    return observeAdministrator(context, services, administrator, outcome, answer);
+  return key === undefined
+    ? observeSession(context, services, outcome, answer)
+    : observeKey(context, services, key, outcome.changed);
 }
 
 async function observeSession(

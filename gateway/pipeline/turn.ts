@@ -1,5 +1,6 @@
 import type { Turn } from './limit-holding.ts';
 import type { RequestContext } from './request-context.ts';
+import type { PipelineServices } from './services.ts';
 
 /**
  * Takes a place in every limit of requests at once that the request comes under, and waits where there is none.
@@ -7,7 +8,7 @@ import type { RequestContext } from './request-context.ts';
  * @returns nothing when there were places; a promise otherwise, which may resolve after the client has gone.
  * @throws GatewayError `rate_limited`.
  */
-export function takeTurn(context: RequestContext): void | Promise<void> {
+function takeTurn(context: RequestContext): void | Promise<void> {
   const { turns } = context;
   if (turns === undefined) return undefined;
   for (const [index, turn] of turns.entries()) {
@@ -18,6 +19,17 @@ export function takeTurn(context: RequestContext): void | Promise<void> {
   }
   context.refusedBy = undefined;
   return undefined;
+}
+
+/**
+ * What a request waits for once it may go on: an administrator's is on record first, and everybody's has its turn.
+ *
+ * @throws GatewayError `rate_limited`; `audit_unavailable` when nothing can be put on record.
+ */
+export function awaitTurn(context: RequestContext, services: PipelineServices): void | Promise<void> {
+  const { administrator } = context;
+  const recorded = administrator && services.administration.record(context, administrator);
+  return recorded === undefined ? takeTurn(context) : recorded.then(() => takeTurn(context));
 }
 
 /** Gives all places back; further calls do nothing. A place that is granted after this is given back at once. */

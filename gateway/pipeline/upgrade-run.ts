@@ -8,17 +8,19 @@ import type { WebSocketForwarder } from '../proxy/websocket-forwarder.ts';
 import { troubleOf } from '../upstream/health-check.ts';
 import { noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { keyHeaders, setCookieName } from './answer-headers.ts';
-import { authorize, isOwnOrigin } from './authorize.ts';
+import { authorize } from './authorize.ts';
 import { chooseNode } from './choose-nodes.ts';
+import { isOwnOrigin } from './cross-site.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { spend } from './budget.ts';
-import { leaveTurn, takeTurn } from './turn.ts';
+import { awaitTurn, leaveTurn } from './turn.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Close codes: the session or key is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
@@ -67,11 +69,12 @@ export class UpgradeRun {
     try {
       guard(this.#context);
       this.#guardHandshake();
+      await refuseVisitor(this.#context, this.#services);
       enter(this.#context);
       limitClient(this.#context, this.#services);
       await authenticate(this.#context, this.#services);
       this.#authorize();
-      await takeTurn(this.#context);
+      await awaitTurn(this.#context, this.#services);
       // What will be sent over it nobody can tell, so it goes where changes go.
       this.#context.isUpgrade = true;
       const node = await chooseNode(this.#context, this.#services);
