@@ -29,12 +29,8 @@ const NONE: BrowserCookies = { token: undefined, known: undefined, wrote: undefi
  */
 export function takeCookies(header: string, own: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
-  // The steady state: a browser that holds our cookie, perhaps that of a known client, and nothing else.
-  if (isAlone(header, own)) return steady(header.slice(own.length + 1), undefined);
-  const pair = header.startsWith(KNOWN) ? header.split('; ').toReversed() : header.split('; ');
-  const [first = '', second = ''] = pair;
-  if (pair.length === 2 && isAlone(first, own) && second.startsWith(KNOWN))
-    return steady(first.slice(own.length + 1), second.slice(KNOWN.length));
+  const steady = takeSteady(header, own);
+  if (steady !== undefined) return steady;
   let token: string | undefined;
   let known: string | undefined;
   let wrote: string | undefined;
@@ -55,8 +51,15 @@ export function takeCookies(header: string, own: string, isVaulted: Glob, isStri
   return { token, known, wrote, rest };
 }
 
-function steady(token: string, known: string | undefined): BrowserCookies {
-  return { token, known, wrote: undefined, rest: '' };
+/** The steady state: a browser that holds our cookie, perhaps that of a known client, and nothing else. */
+function takeSteady(header: string, own: string): BrowserCookies | undefined {
+  if (isAlone(header, own))
+    return { token: header.slice(own.length + 1), known: undefined, wrote: undefined, rest: '' };
+  const [first = '', second = '', third] = header.split('; ', 3);
+  const [ours, known] = first.startsWith(KNOWN) ? [second, first] : [first, second];
+  if (third !== undefined || !isAlone(ours, own) || !known.startsWith(KNOWN)) return undefined;
+  const token = ours.slice(own.length + 1);
+  return { token, known: known.slice(KNOWN.length), wrote: undefined, rest: '' };
 }
 
 function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {

@@ -8,10 +8,9 @@ interface PageText {
   readonly advice: string;
 }
 
-const ENGLISH: Record<
-  'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'blocked' | 'broken',
-  PageText
-> = {
+type PageKind = 'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'blocked' | 'broken';
+
+const ENGLISH: Record<PageKind, PageText> = {
   session: { title: 'Please sign in', advice: 'Your session is over. Sign in again to continue.' },
   certificate: {
     title: 'Your certificate is needed',
@@ -107,7 +106,7 @@ export function prefersRussian(acceptLanguage: string): boolean {
   return best.language === 'ru';
 }
 
-function pageKind(code: ProblemCode, status: number): keyof typeof ENGLISH {
+function pageKind(code: ProblemCode, status: number): PageKind {
   if (code === 'session_required' || code === 'session_ended') return 'session';
   if (code.startsWith('certificate_')) return 'certificate';
   if (status === 401 || status === 403 || status === 404) return 'denied';
