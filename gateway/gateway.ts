@@ -28,7 +28,7 @@ import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { LimitTable } from './rate-limit/limit-table.ts';
+import { openLimits } from './server/open-limits.ts';
 import { isKeyWithData } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
@@ -124,6 +124,8 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const limits = openLimits(foundation);
+  closers.push(() => limits.close());
   const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
@@ -137,7 +139,7 @@ async function prepareTraffic(
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
-    limits: new LimitTable(clock, foundation.limits),
+    ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   collectTraffic(foundation, inForce, endpoint);
