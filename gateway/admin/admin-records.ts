@@ -1,10 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { join } from 'node:path';
 
-import { ensurePrivateDirectory, readIfPresent, replaceFile } from '../config/private-file.ts';
 import type { JsonValue } from '../core/canonical-json.ts';
 import { GatewayError } from '../core/gateway-error.ts';
-import { adminDirectory } from './admin-authority.ts';
 import type { Administrator } from './admin.ts';
 import type { Revocation } from './revocations.ts';
 import type { SignedRecords } from './signed-records.ts';
@@ -13,6 +10,8 @@ import type { SignedRecords } from './signed-records.ts';
 export interface ListRecord {
   /** Goes up with every change of the list; signatures name the one that they were made under. */
   readonly number: number;
+  /** Names this installation in what is signed; random, the same in every list. */
+  readonly gateway: string;
   readonly administrators: readonly Administrator[];
   readonly since_ms: number;
   /** `policy` for the first one; the approved proposal with its signatures for every other. */
@@ -33,16 +32,13 @@ export const NOBODY: Standing = { list: undefined, authorities: [], revocations:
 
 const NAMES = ['list', 'authorities', 'revocations'] as const;
 type Name = (typeof NAMES)[number];
-const ATTEMPTS = 3;
 
-/** The records of kind `admin`, and the file beside the store that keeps what was seen of them. */
+/** The records of kind `admin`. */
 export class AdminRecords {
   readonly #signed: SignedRecords;
-  readonly #directory: string;
 
-  constructor(signed: SignedRecords, data: string) {
+  constructor(signed: SignedRecords) {
     this.#signed = signed;
-    this.#directory = adminDirectory(data);
   }
 
   /**
@@ -52,28 +48,22 @@ export class AdminRecords {
    * @throws GatewayError `store_unavailable`.
    */
   async read(): Promise<Standing> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#read();
-      } catch (error) {
-        if (!(error instanceof GatewayError) || error.code !== 'admin_untrusted') throw error;
-        // Another process may have written, and noted it, between two of the readings.
-        if (attempt === ATTEMPTS) return { ...NOBODY, fault: error.message };
-      }
+    try {
+      return await this.#read();
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'admin_untrusted') throw error;
+      return { ...NOBODY, fault: error.message };
     }
   }
 
   async #read(): Promise<Standing> {
     const values: Partial<Record<Name, unknown>> = {};
-    const versions: Partial<Record<Name, number>> = {};
     for (const name of NAMES) {
       const found = await this.#signed.read<object>('admin', name);
       if (found === undefined) continue;
       values[name] = found.value;
-      versions[name] = found.version;
       if (found.isOld) await this.#signed.write('admin', name, found.version + 1, found.value);
     }
-    await this.#rememberSeen(versions);
     return {
       list: values.list as ListRecord | undefined,
       authorities: ((values.authorities ?? []) as string[]).map((pem) => ({
@@ -113,23 +103,5 @@ export class AdminRecords {
       if (isThere(list)) return;
       if (await this.#signed.write('admin', name, (found?.version ?? 0) + 1, [...list, item])) return;
     }
-  }
-
-  /**
-   * Keeps the highest versions seen beside the store: a record that is gone or older was put back by somebody.
-   *
-   * @throws GatewayError `admin_untrusted`.
-   */
-  async #rememberSeen(versions: Partial<Record<Name, number>>): Promise<void> {
-    const file = join(this.#directory, 'seen');
-    const seen = JSON.parse((await readIfPresent(file)) ?? '{}') as Partial<Record<Name, number>>;
-    for (const name of NAMES) {
-      if ((versions[name] ?? 0) >= (seen[name] ?? 0)) continue;
-      const says = versions[name] === undefined ? 'gone' : 'older than one that was seen';
-      throw new GatewayError('admin_untrusted', `the record admin/${name} is ${says} (${file})`);
-    }
-    if (NAMES.every((name) => versions[name] === seen[name])) return;
-    await ensurePrivateDirectory(this.#directory);
-    await replaceFile(file, `${JSON.stringify(versions)}\n`, 0o600);
   }
 }

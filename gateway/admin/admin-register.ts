@@ -1,20 +1,23 @@
-import type { X509Certificate } from 'node:crypto';
+import { randomBytes, type X509Certificate } from 'node:crypto';
 
 import type { AuditSink } from '../core/audit-event.ts';
 import type { JsonValue } from '../core/canonical-json.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import { openAdminAuthority } from './admin-authority.ts';
 import { AdminRecords, NOBODY, type Standing } from './admin-records.ts';
 import type { AdminList, Administrator, AdminRefusal } from './admin.ts';
 import { certificateFingerprint } from './client-certificate.ts';
 import { isRevoked, type Revocation } from './revocations.ts';
-import { SignedRecords } from './signed-records.ts';
+import type { SignedRecords } from './signed-records.ts';
 
 /** What the register stands on. */
 export interface AdminRegisterParts {
   readonly records: RecordStore;
+  readonly signed: SignedRecords;
+  /** Seals the key of this node's authority. */
   readonly keyring: Keyring;
   readonly clock: Clock;
   /** The data directory. */
@@ -40,7 +43,7 @@ export class AdminRegister implements AdminList {
 
   private constructor(parts: AdminRegisterParts) {
     this.#parts = parts;
-    this.#records = new AdminRecords(new SignedRecords(parts.records, parts.keyring), parts.data);
+    this.#records = new AdminRecords(parts.signed);
   }
 
   /**
@@ -73,6 +76,16 @@ export class AdminRegister implements AdminList {
   /** The number of the list in force; 0 while nobody is enrolled. */
   get listNumber(): number {
     return this.#standing.list?.number ?? 0;
+  }
+
+  /** What signatures call this installation; empty while nobody is enrolled. */
+  get gateway(): string {
+    return this.#standing.list?.gateway ?? '';
+  }
+
+  /** On whose word the list in force is. */
+  get listBy(): JsonValue {
+    return this.#standing.list?.by ?? null;
   }
 
   /** When the list in force began, in ms; `undefined` while nobody is enrolled. */
@@ -127,8 +140,8 @@ export class AdminRegister implements AdminList {
     const { list, fault } = this.#standing;
     if (fault !== undefined) return;
     if (list === undefined && wanted !== undefined) await this.#enrol(wanted);
-    if (this.#standing.list !== undefined) await this.#shareAuthority();
     this.#sayDifference();
+    if (this.#standing.list !== undefined) await this.#shareAuthority();
   }
 
   /** Reads the records again; errors are told to the log and leave things as they are. */
@@ -162,13 +175,11 @@ export class AdminRegister implements AdminList {
     // A process that died after writing has left this behind.
     if (list?.number === from + 1 && isSameList(list.administrators, administrators)) return;
     if (list?.number !== from) throw new Error('the list of administrators has changed meanwhile');
-    await this.#records.writeList({
-      number: from + 1,
-      administrators,
-      since_ms: this.#parts.clock.now(),
-      by,
-    });
+    const { gateway } = list;
+    const since = this.#parts.clock.now();
+    await this.#records.writeList({ number: from + 1, gateway, administrators, since_ms: since, by });
     await this.reload();
+    if (this.listNumber !== from + 1) throw new Error('the list of administrators has changed meanwhile');
     this.#sayDifference();
   }
 
@@ -211,7 +222,8 @@ export class AdminRegister implements AdminList {
         keys: administrators.map((each) => each.fingerprint),
       },
     });
-    const list = { number: 1, administrators, since_ms: this.#parts.clock.now(), by: 'policy' };
+    const gateway = randomBytes(16).toString('base64url');
+    const list = { number: 1, gateway, administrators, since_ms: this.#parts.clock.now(), by: 'policy' };
     if (await this.#records.writeList(list)) {
       const names = administrators.map(({ name }) => name);
       this.#parts.notice('info', 'the two administrators of the policy are enrolled', { names });
@@ -221,7 +233,8 @@ export class AdminRegister implements AdminList {
 
   /** Has the certificates of this node's authority count everywhere. */
   async #shareAuthority(): Promise<void> {
-    const { certPem } = await openAdminAuthority(this.#parts.data, this.#parts.clock.now());
+    const { data, keyring, clock } = this.#parts;
+    const { certPem } = await openAdminAuthority(data, sealedKeyFiles(keyring), clock.now());
     if (this.authorities.includes(certPem)) return;
     await this.#records.addAuthority(certPem);
     await this.reload();

@@ -1,10 +1,15 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { join } from 'node:path';
 
 import { canonicalJson, type JsonValue } from '../core/canonical-json.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { createSealedBox, type SealedBox } from '../crypto/sealed-box.ts';
-import type { RecordKind, RecordStore } from '../store/record-store.ts';
+import type { RecordKind, RecordStore, StoredRecord } from '../store/record-store.ts';
+import { adminDirectory } from './admin-authority.ts';
+import { SeenVersions } from './seen-versions.ts';
+
+const ATTEMPTS = 3;
 
 /** A record that could be opened and whose signature is right. */
 interface SignedRecord<T> {
@@ -27,15 +32,18 @@ const ED25519_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /**
  * Records that only this installation can have written: canonical JSON, signed (Ed25519) and sealed (AES-256-GCM) with
- * keys of the master key, bound to the record's kind, id and version. Whoever can write the store can delete a record
- * or put back an old one, but not make or change one.
+ * keys of the master key, bound to the record's kind, id and version. Whoever can write the store can neither make nor
+ * change one, and a record that was put back or taken away is noticed by whoever has seen a later one.
  */
 export class SignedRecords {
   readonly #records: RecordStore;
   readonly #keyring: Keyring;
   readonly #box: SealedBox;
+  readonly #seen: SeenVersions;
 
-  constructor(records: RecordStore, keyring: Keyring) {
+  /** @param data the data directory, in which the versions that were seen are kept. */
+  constructor(records: RecordStore, keyring: Keyring, data: string) {
+    this.#seen = new SeenVersions(join(adminDirectory(data), 'seen'));
     this.#records = records;
     this.#keyring = keyring;
     this.#box = createSealedBox(keyring, 'admin-record');
@@ -44,10 +52,10 @@ export class SignedRecords {
   /**
    * Reads a record.
    *
-   * @throws GatewayError `admin_untrusted` when it does not verify, `store_unavailable`.
+   * @throws GatewayError `admin_untrusted` when it does not verify, or is older than was seen; `store_unavailable`.
    */
   async read<T>(kind: RecordKind, id: string): Promise<SignedRecord<T> | undefined> {
-    const stored = await this.#records.read(kind, id);
+    const stored = await this.#readLatest(kind, id);
     if (stored === undefined) return undefined;
     const label = labelOf(kind, id, stored.version);
     const envelope = this.#open(stored.body, label);
@@ -55,7 +63,20 @@ export class SignedRecords {
     if (!isGenuine)
       throw new GatewayError('admin_untrusted', `the record ${kind}/${id} was not written by this gateway`);
     const isOld = envelope.kid !== this.#keyring.currentKid;
+    await this.#seen.note(`${kind}/${id}`, stored.version);
     return { version: stored.version, value: envelope.value as T, isOld };
+  }
+
+  async #readLatest(kind: RecordKind, id: string): Promise<StoredRecord | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const stored = await this.#records.read(kind, id);
+      const least = await this.#seen.least(`${kind}/${id}`);
+      if ((stored?.version ?? 0) >= least) return stored;
+      // Somebody may have written, and noted it, since the record was read.
+      if (attempt < ATTEMPTS) continue;
+      const says = stored === undefined ? 'gone' : 'older than one that was seen';
+      throw new GatewayError('admin_untrusted', `the record ${kind}/${id} is ${says}`);
+    }
   }
 
   /** Writes a value of plain JSON if the store has the version before. @returns whether it was written. */
@@ -66,7 +87,9 @@ export class SignedRecords {
     const key = signingKey(this.#keyring.deriveCurrent('admin-signature'));
     const signature = sign(null, signedBytes(label, value), key).toString('base64url');
     const plain = Buffer.from(canonicalJson({ kid, value, signature }));
-    return this.#records.write({ kind, id, version, body: this.#box.seal(plain, label) });
+    const isWritten = await this.#records.write({ kind, id, version, body: this.#box.seal(plain, label) });
+    if (isWritten) await this.#seen.note(`${kind}/${id}`, version);
+    return isWritten;
   }
 
   #open(body: Uint8Array, label: string): Envelope | undefined {

@@ -82,13 +82,14 @@ class Keys implements KeyService {
         : { ...vault.macOf(id, imported), text: imported };
     const nowMs = clock.now();
     const expiresMs = endOfAge(nowMs, settings.maxAge);
+    const upstreamCredential = request.upstreamCredential ?? (await this.#credentialOf(request));
     const record: KeyRecord = {
       lineage,
       account: request.account,
       subject: request.subject,
       label: request.label ?? '',
       scope: { ...EVERYTHING, ...request.scope },
-      upstreamCredential: request.upstreamCredential,
+      upstreamCredential,
       generations: [{ generation: 0, kid: fresh.kid, mac: fresh.mac, createdMs: nowMs, expiresMs }],
       waiting: undefined,
       warnedMs: 0,
@@ -171,14 +172,19 @@ class Keys implements KeyService {
 
   async setUpstreamCredential(account: string, subject: string, credential: string): Promise<number> {
     let count = 0;
-    for (const { lineage } of await this.#keeper.ofPerson(account, subject)) {
-      const changed = await this.#keeper.change(lineage, (record) => ({
-        ...record,
-        upstreamCredential: credential,
-      }));
-      if (changed !== undefined) count += 1;
+    for (const { lineage, upstreamCredential } of await this.#keeper.ofPerson(account, subject)) {
+      // A credential that is seen at every sign-in seldom changes, and a change is news for every node.
+      const isSame = upstreamCredential === credential;
+      const change = (record: KeyRecord) => ({ ...record, upstreamCredential: credential });
+      if (isSame || (await this.#keeper.change(lineage, change)) !== undefined) count += 1;
     }
     return count;
+  }
+
+  /** The CRM's credential is the person's: a new key starts with the one that the others have. */
+  async #credentialOf({ account, subject }: IssueRequest): Promise<string | undefined> {
+    const records = await this.#keeper.ofPerson(account, subject);
+    return records.findLast(({ upstreamCredential }) => upstreamCredential !== undefined)?.upstreamCredential;
   }
 
   attach(key: LiveKey, stream: KeyStream): () => void {

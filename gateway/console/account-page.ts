@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 
 import type { IssuedKey, KeyService, KeySummary } from '../api-key/api-key.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import { parseCookies } from '../core/cookie.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { clientNetwork } from '../core/network.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import type { AccountPage, OwnAnswer } from '../pipeline/own-page.ts';
@@ -24,10 +26,20 @@ export interface AccountPageOptions {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly alarms: AlarmBook;
+  readonly audit: AuditSink;
   readonly keyring: Keyring;
   readonly clock: Clock;
 }
 
+/** What can be done, by its name on record; the operator's operations on keys have the same. */
+const EVENTS: ReadonlyMap<string, string> = new Map([
+  ['reveal', 'key.collect'],
+  ['rotate', 'key.rotate'],
+  ['revoke', 'key.revoke'],
+  ['create', 'key.issue'],
+  ['end', 'session.end'],
+  ['end-others', 'session.end_others'],
+]);
 const LANGUAGE_COOKIE = '__Host-zasov-lang';
 const YEAR_SECONDS = 31_536_000;
 /** Lets the one style in and forms to this very host; nothing else: no script, no picture, no frame around it. */
@@ -81,8 +93,31 @@ class Account implements AccountPage {
       await this.#options.sessions.end(session, 'logout');
       return redirect(context, context.snapshot.policy.sessions.loginPage, CLEARING_COOKIE);
     }
+    await this.#record(viewer, form);
     const done = await this.#act(viewer, form);
     return redirect(context, ACCOUNT_URL, this.#flashes.write(session.id, done));
+  }
+
+  /** What is done to a key stands on record before it is done; sessions that end have records of their own, too. */
+  async #record({ context, session, subject }: Viewer, form: BodyFields): Promise<void> {
+    const event = EVENTS.get(form.form('action') ?? '');
+    if (event === undefined) return;
+    const { account, id } = session;
+    const about = form.form('id')?.slice(0, 64);
+    const record = {
+      event,
+      facts: {
+        by: 'owner',
+        account,
+        session: id,
+        [event.startsWith('key.') ? 'key' : 'ends']: about,
+        from: clientNetwork(context.clientAddress),
+        request: context.requestId,
+      },
+      person: { account, subject },
+    };
+    if (event.startsWith('key.')) await this.#options.audit.commit(record);
+    else this.#options.audit.note(record);
   }
 
   async #act(viewer: Viewer, form: BodyFields): Promise<Flash<AccountNote>> {
@@ -124,8 +159,13 @@ class Account implements AccountPage {
     const { session, subject } = viewer;
     if (!mayCreate(viewer, await this.#keysOf(viewer))) return { note: 'tooMany' };
     const name = label.trim().slice(0, LABEL_LENGTH);
-    const key = await this.#options.keys.issue({ account: session.account, subject, label: name });
-    return { note: 'created', key };
+    const { keys } = this.#options;
+    const key = await keys.issue({ account: session.account, subject, label: name });
+    // Of several that are asked for at once, none may go past the bound.
+    if ((await this.#keysOf(viewer)).filter(isWorking).length <= mostKeys(viewer))
+      return { note: 'created', key };
+    await keys.revoke(key.id);
+    return { note: 'tooMany' };
   }
 
   async #end(viewer: Viewer, id: string): Promise<Flash<AccountNote>> {
@@ -190,8 +230,12 @@ class Account implements AccountPage {
   }
 }
 
-function mayCreate({ context }: Viewer, keys: readonly KeySummary[]): boolean {
-  return keys.filter(isWorking).length < context.snapshot.policy.apiKeys.ownKeys;
+function mayCreate(viewer: Viewer, keys: readonly KeySummary[]): boolean {
+  return keys.filter(isWorking).length < mostKeys(viewer);
+}
+
+function mostKeys({ context }: Viewer): number {
+  return context.snapshot.policy.apiKeys.ownKeys;
 }
 
 /** What the person chose, else what the browser says. */

@@ -17,12 +17,37 @@ const DROPPED = new Set([
   'alt-svc',
 ]);
 
+/** Headers that speak of one body and would lie of another (RFC 9110 section 8). */
+const OF_THE_BODY = new Set([
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
+  'etag',
+  'last-modified',
+  'accept-ranges',
+]);
+
 const SHARED_CACHING = /^(?:public|private|s-maxage|proxy-revalidate)\b/i;
 
 /** What the stages decided to change about an answer. */
 export interface AnswerChange {
   /** The gateway's own `Set-Cookie`, if any. */
   readonly setCookie: string | undefined;
+  /** What the client may show at its next sign-in, to go with a session's cookie. */
+  readonly knownCookie?: string | undefined;
+  /** What stands in the answer in place of what the upstream said. */
+  readonly replacement?: AnswerReplacement | undefined;
+}
+
+/** A part of an answer that the gateway writes anew, because the upstream's holds a credential. */
+export interface AnswerReplacement {
+  /** JSON. */
+  readonly body?: Buffer;
+  readonly header?: { readonly name: string; readonly value: string };
 }
 
 /** An answer that nobody changes. */
@@ -51,11 +76,26 @@ export function answerHeaders(
     if (isEmpty && name === 'content-length') continue;
     if (!isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
   }
-  if (isPrivate) pushOwnCookies(headers, change.setCookie, context.wroteCookie, upstream);
+  if (isPrivate) pushOwnCookies(headers, change, context.wroteCookie, upstream);
   headers.push(...own);
   headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
+  return headers;
+}
+
+/** An upstream's headers with a part of its answer replaced; nobody keeps such an answer. */
+export function replaceInHeaders(
+  upstream: IncomingHttpHeaders,
+  { body, header }: AnswerReplacement,
+): IncomingHttpHeaders {
+  const kept = Object.entries(upstream).filter(([name]) => body === undefined || !OF_THE_BODY.has(name));
+  const headers: IncomingHttpHeaders = { ...Object.fromEntries(kept), 'cache-control': 'no-store' };
+  if (header !== undefined) headers[header.name] = header.value === '' ? undefined : header.value;
+  if (body !== undefined) {
+    headers['content-type'] = 'application/json';
+    headers['content-length'] = String(body.byteLength);
+  }
   return headers;
 }
 
@@ -65,11 +105,12 @@ function setsOwnCookie({ wroteCookie }: RequestContext, { setCookie }: AnswerCha
 
 function pushOwnCookies(
   headers: string[],
-  setCookie: string | undefined,
+  { setCookie, knownCookie }: AnswerChange,
   wroteCookie: string | undefined,
   upstream: IncomingHttpHeaders,
 ): void {
   if (setCookie !== undefined) headers.push('set-cookie', setCookie);
+  if (knownCookie !== undefined) headers.push('set-cookie', knownCookie);
   if (wroteCookie !== undefined) headers.push('set-cookie', wroteCookie);
   headers.push('cache-control', privateCaching(upstream));
 }

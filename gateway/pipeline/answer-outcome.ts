@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 import { parseSetCookie } from '../core/cookie.ts';
-import type { BeginRule, CredentialChangeRule } from '../policy/policy.ts';
+import type { ObserveRule } from '../policy/policy.ts';
 import type { AnswerHead, AnswerRule } from '../policy/recognition.ts';
 import { headerValues, setCookieName } from './answer-headers.ts';
 import { answerText } from './answer-text.ts';
@@ -26,6 +26,8 @@ export interface ObservedAnswer {
 export interface AnswerOutcome {
   /** The person that signed in. */
   readonly began: string | undefined;
+  /** Whether a name and password were right: somebody signed in, or was given a credential. */
+  readonly isSignedIn: boolean;
   readonly ended: boolean;
   /** People whose password or login changed. */
   readonly changed: readonly string[];
@@ -40,7 +42,13 @@ export function needsPrefix(
   if (recognition === undefined) return false;
   const answer = answerHead(status, headers);
   const wants = ({ success }: { success: AnswerRule }) => success.body !== undefined && success.head(answer);
-  return recognition.begins.some(wants) || recognition.changes.some(wants);
+  const hasCredential = ({ success, credential }: ObserveRule) =>
+    (credential.from === 'json' || success.body !== undefined) && success.head(answer);
+  return (
+    recognition.begins.some(wants) ||
+    recognition.changes.some(wants) ||
+    recognition.handOuts.some(hasCredential)
+  );
 }
 
 /** Reads an answer by the policy's rules for an unmodified CRM, and by what a CRM that knows the gateway states. */
@@ -53,8 +61,11 @@ export function answerOutcome(
   const statements = crmStatements(context, services, answer.headers);
   const stated = statements.find((each) => each.kind === 'begin');
   const changedBy = statements.flatMap((each) => (each.kind === 'credentials-changed' ? [each.subject] : []));
+  const began = begunSubject(context, services, recognition, answer) ?? stated?.subject;
+  const isHandedOut = recognition?.handOuts.some((rule) => isSuccess(context, rule, answer)) === true;
   return {
-    began: begunSubject(context, services, recognition, answer) ?? stated?.subject,
+    began,
+    isSignedIn: began !== undefined || isHandedOut,
     ended: recognition?.ends === true || statements.some((each) => each.kind === 'end'),
     changed: [...changedSubjects(context, recognition, answer), ...changedBy],
   };
@@ -90,7 +101,8 @@ function changedSubjects(
     );
 }
 
-function readHeader({ headers }: ObservedAnswer): (name: string) => string | undefined {
+/** Reads headers of an answer as text. */
+export function readHeader({ headers }: ObservedAnswer): (name: string) => string | undefined {
   return (name) => {
     const [value] = headerValues(headers, name);
     // Header bytes arrive as Latin-1 text; names of people are UTF-8.
@@ -100,7 +112,7 @@ function readHeader({ headers }: ObservedAnswer): (name: string) => string | und
 
 function isSuccess(
   context: RequestContext,
-  { success }: BeginRule | CredentialChangeRule,
+  { success }: { readonly success: AnswerRule },
   answer: ObservedAnswer,
 ): boolean {
   if (!success.head(answerHead(answer.status, answer.headers))) return false;
@@ -112,7 +124,8 @@ function isSuccess(
   return text !== undefined && success.body(text);
 }
 
-function answerHead(status: number, headers: IncomingHttpHeaders): AnswerHead {
+/** The head of an answer as rules see it. */
+export function answerHead(status: number, headers: IncomingHttpHeaders): AnswerHead {
   return {
     status,
     values: (name) => headerValues(headers, name),

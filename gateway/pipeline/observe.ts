@@ -4,8 +4,11 @@ import type { LiveKey } from '../api-key/api-key.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
+import { settleSignIn } from './sign-in-guard.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { observeAdministrator } from './observe-administrator.ts';
+import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -17,10 +20,12 @@ export function isUneventful(
   recognition: Recognition | undefined,
   headers: IncomingHttpHeaders,
 ): boolean {
-  const { verdict, session, key } = context;
+  const { verdict, session, key, administrator } = context;
   if (key?.stopped === true) return false;
   const isQuiet =
-    verdict.kind === 'none' || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
+    // An administrator without a session is given one.
+    (verdict.kind === 'none' && administrator === undefined) ||
+    (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
     isQuiet &&
     recognition === undefined &&
@@ -37,7 +42,8 @@ export function isUneventful(
  * A request under a key begins and ends no session; all that it can do is change a credential.
  *
  * @throws GatewayError `session_ended` when the answer must not reach the client: its session ended under way; the
- *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet.
+ *   code of a refused key when that stopped; `store_unavailable` when a change of credentials is not done yet;
+ *   `upstream_failed` as `handOut`.
  */
 export async function observe(
   context: RequestContext,
@@ -46,9 +52,27 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
-  return context.key === undefined
+  // An application that failed judged nobody.
+  const judged = answer.status >= 500 ? 'unjudged' : 'failed';
+  settleSignIn(context, services, outcome.isSignedIn ? 'succeeded' : judged);
+  const change = await observePrincipal(context, services, outcome, answer);
+  if (recognition === undefined || recognition.handOuts.length === 0) return change;
+  const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
+  return replacement === undefined ? change : { ...change, replacement };
+}
+
+function observePrincipal(
+  context: RequestContext,
+  services: PipelineServices,
+  outcome: AnswerOutcome,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
+  const { administrator, key } = context;
+  if (administrator !== undefined)
+    return observeAdministrator(context, services, administrator, outcome, answer);
+  return key === undefined
     ? observeSession(context, services, outcome, answer)
-    : observeKey(context, services, context.key, outcome.changed);
+    : observeKey(context, services, key, outcome.changed);
 }
 
 async function observeSession(
@@ -71,7 +95,8 @@ async function observeSession(
       setCookies,
       replaces: session,
     });
-    return { setCookie: begun.setCookie };
+    services.ownWrites.began(context, begun.session.id);
+    return { setCookie: begun.setCookie, knownCookie: rememberClient(context, services, began) };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {
     throw new GatewayError('session_ended', `the session ended under way: ${session.ended}`);
@@ -93,6 +118,16 @@ async function observeKey(
   if (key.stopped) await confirmKey(context, services.keys);
   for (const person of changed) await services.credentials.changed(context.account, person);
   return UNCHANGED;
+}
+
+/** Only where failed sign-ins are counted does it matter who signed in from where before. */
+function rememberClient(
+  { snapshot, knownCookie, account }: RequestContext,
+  { knownClients }: PipelineServices,
+  subject: string,
+): string | undefined {
+  if (snapshot.policy.signInRules.length === 0) return undefined;
+  return knownClients.remember(knownCookie, account, subject);
 }
 
 /** Asked again after a wait: the session may have ended in the meantime, which the type checker cannot know. */

@@ -1,20 +1,23 @@
-import type { BeginRule, CredentialChangeRule, SessionPolicy } from '../policy/policy.ts';
+import type { BeginRule, CredentialChangeRule, ObserveRule, Policy } from '../policy/policy.ts';
 import { parseBodyFields } from '../policy/body-fields.ts';
 import { valuesOf } from '../policy/parameter-name.ts';
 import type { BodyFields, RequestRule, ValueSource } from '../policy/recognition.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
-import { refuseCrossSite } from './authorize.ts';
+import { refuseCrossSite } from './cross-site.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
 
 /** Only a small login or password form is read, to learn the person's name. */
 const FORM_BYTES = 64 * 1024;
+const PARTIAL = new Set(['range', 'if-range', 'if-none-match', 'if-modified-since', 'accept-encoding']);
 
 /** What a request may turn out to be, once its answer says that it succeeded. */
 export interface Recognition {
   readonly begins: readonly BeginRule[];
   readonly changes: readonly CredentialChangeRule[];
   readonly ends: boolean;
+  /** Answers in which the CRM may hand out its own credential. */
+  readonly handOuts: readonly ObserveRule[];
   readonly fields: BodyFields | undefined;
 }
 
@@ -29,27 +32,32 @@ export function recognise(
   body: RequestBody | undefined,
   report: PipelineReport,
 ): Recognition | undefined | Promise<Recognition | undefined> {
-  const { sessions } = context.snapshot.policy;
+  const { sessions, apiKeys } = context.snapshot.policy;
   const begins = sessions.begin.filter((rule) => rule.matches.head(context));
   const changes = sessions.credentialChange.filter((rule) => rule.matches.head(context));
   const ends = sessions.end.filter((rule) => rule.head(context));
-  if (begins.length === 0 && changes.length === 0 && ends.length === 0) return undefined;
+  const handOuts = apiKeys.observe.filter((rule) => rule.matches.head(context));
+  const rules = [...begins, ...changes, ...handOuts];
+  if (rules.length === 0 && ends.length === 0) return undefined;
+  if (handOuts.length > 0) askForWhole(context);
   if (begins.length > 0) refuseCrossSite(context);
-  const wantsBody = [...begins, ...changes].some((rule) => needsBody(rule)) || ends.some((rule) => rule.body);
-  if (!wantsBody || body === undefined) return settle(begins, changes, ends, undefined);
+  const found = { begins, changes, ends, handOuts };
+  const wantsBody = rules.some((rule) => needsBody(rule)) || ends.some((rule) => rule.body);
+  if (!wantsBody || body === undefined) return settle(found, undefined);
   return body.peek(FORM_BYTES).then((bytes) => {
     if (bytes === undefined && changes.length > 0)
       report.notice('a body is too long to see whether it changes a credential', { path: context.path });
     const fields = bytes === undefined ? undefined : parseBodyFields(context.head.contentType, bytes);
-    return settle(begins, changes, ends, fields);
+    return settle(found, fields);
   });
 }
 
 /** Whether any rule could be meant by a request, so that the common case costs one look. */
-export function mayRecognise(sessions: SessionPolicy, context: RequestContext): boolean {
+export function mayRecognise({ sessions, apiKeys }: Policy, context: RequestContext): boolean {
   for (const rule of sessions.begin) if (rule.matches.head(context)) return true;
   for (const rule of sessions.end) if (rule.head(context)) return true;
   for (const rule of sessions.credentialChange) if (rule.matches.head(context)) return true;
+  for (const rule of apiKeys.observe) if (rule.matches.head(context)) return true;
   return false;
 }
 
@@ -87,15 +95,23 @@ function readValue(
   }
 }
 
-function needsBody(rule: BeginRule | CredentialChangeRule): boolean {
+/** A credential is taken out of a whole answer: no part of one, and none that says "as before". */
+function askForWhole({ head: { forward } }: RequestContext): void {
+  for (let i = forward.length - 2; i >= 0; i -= 2) if (PARTIAL.has(forward[i] ?? '')) forward.splice(i, 2);
+}
+
+function needsBody(rule: BeginRule | CredentialChangeRule | ObserveRule): boolean {
   if (rule.matches.body !== undefined) return true;
   return rule.subject !== 'session' && (rule.subject.from === 'form' || rule.subject.from === 'json');
 }
 
 function settle(
-  begins: readonly BeginRule[],
-  changes: readonly CredentialChangeRule[],
-  ends: readonly RequestRule[],
+  {
+    begins,
+    changes,
+    ends,
+    handOuts,
+  }: Omit<Recognition, 'ends' | 'fields'> & { ends: readonly RequestRule[] },
   fields: BodyFields | undefined,
 ): Recognition | undefined {
   const meant = (rule: RequestRule) => rule.body === undefined || (fields !== undefined && rule.body(fields));
@@ -103,8 +119,10 @@ function settle(
     begins: begins.filter((rule) => meant(rule.matches)),
     changes: changes.filter((rule) => meant(rule.matches)),
     ends: ends.some(meant),
+    // A body that cannot be read may be meant: what its answer hands out must not pass unseen.
+    handOuts: handOuts.filter((rule) => fields === undefined || meant(rule.matches)),
     fields,
   };
-  const isAny = recognition.begins.length > 0 || recognition.changes.length > 0 || recognition.ends;
-  return isAny ? recognition : undefined;
+  const rules = [...recognition.begins, ...recognition.changes, ...recognition.handOuts];
+  return rules.length > 0 || recognition.ends ? recognition : undefined;
 }

@@ -1,7 +1,11 @@
+import { compileAnswerRule } from './compile-answer-rule.ts';
+import { compileRequestRule } from './compile-request-rule.ts';
 import type { KeyAge } from './measure-schema.ts';
 import type { PolicySettings } from './policy-schema.ts';
-import type { ApiKeyPolicy } from './policy.ts';
+import type { ApiKeyPolicy, ObserveRule } from './policy.ts';
 import { apiKeysSchema } from './principal-schema.ts';
+
+type UpstreamSettings = NonNullable<PolicySettings['api_keys']>['upstream'];
 
 /**
  * Compiles the `api_keys` section. Without one, and without a route that takes keys, no place of a request is taken
@@ -19,12 +23,13 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
   }
   const bearer = places.some((place) => place.in === 'bearer');
   const basic = places.some((place) => place.in === 'basic');
-  const upstreamHeader = given?.upstream?.header;
+  const upstreamHeader = keys.upstream?.header;
   return {
     places: { headers, queryNames, bearer, basic },
     heldHeaders: heldHeaders(headers, bearer || basic, upstreamHeader),
     upstreamHeader,
-    ownKeys: given?.own_keys ?? 0,
+    observe: compileObserve(keys.upstream),
+    ownKeys: keys.own_keys,
     settings: {
       prefix: keys.prefix,
       maxAge: keys.max_age satisfies KeyAge,
@@ -39,6 +44,18 @@ export function compileApiKeys({ api_keys: given, routes }: PolicySettings): Api
     },
     webhook: keys.webhook,
   };
+}
+
+function compileObserve(upstream: UpstreamSettings): readonly ObserveRule[] {
+  const rules = upstream?.observe ?? [];
+  return rules.map(({ match, subject, success, credential, client_gets: clientGets, keys }) => ({
+    matches: compileRequestRule(match, 'restricts'),
+    subject,
+    success: compileAnswerRule(success),
+    credential,
+    clientGets,
+    keys,
+  }));
 }
 
 /** CGI-like upstreams read `X_Crm_Key` as `X-Crm-Key`, so names are kept as such a reader spells them. */

@@ -3,10 +3,12 @@ import { resolve } from 'node:path';
 import { anyGlob, compileTextGlob } from '../core/glob.ts';
 import { networkList } from '../core/network.ts';
 import { compileApiKeys } from './compile-api-keys.ts';
+import { compileLimit, compileSignInRules } from './compile-limits.ts';
 import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
 import type { StoreChoice } from '../store/open-store.ts';
 import type { RedisPlace } from '../store/redis-connection.ts';
+import type { PolicyOutline } from './policy-outline.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import type {
   AccountRule,
@@ -14,7 +16,6 @@ import type {
   CertificateSource,
   Policy,
   Route,
-  RouteLimit,
   RoutingPolicy,
   SessionPolicy,
 } from './policy.ts';
@@ -22,7 +23,7 @@ import type {
 const DEFAULT_GRACE_MS = 20_000;
 
 /** Turns validated settings into the snapshot that the request path works with. */
-export function compilePolicy(settings: PolicySettings): Policy {
+export function compilePolicy(settings: PolicySettings, outline: PolicyOutline): Policy {
   const { protection } = settings;
   return {
     listen: settings.listen,
@@ -64,6 +65,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
       };
     }),
+    signInRules: compileSignInRules(settings),
     sessions: compileSessions(settings.sessions),
     apiKeys: compileApiKeys(settings),
     admins: settings.admins?.map(({ name, certificate }) => ({ name, fingerprint: certificate })),
@@ -78,6 +80,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
       drainMs: protection.drain,
     },
     auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
+    outline,
     logLevel: settings.log.level,
   };
 }
@@ -165,16 +168,5 @@ function compileSessions(sessions: PolicySettings['sessions']): SessionPolicy {
       success: compileAnswerRule(success),
       subject,
     })),
-  };
-}
-
-/** One object for each limit, however many routes name it, so that they are counted together. */
-function compileLimit({ limits }: PolicySettings, name: string | undefined): RouteLimit | undefined {
-  const limit = name === undefined ? undefined : limits[name];
-  if (name === undefined || limit === undefined) return undefined;
-  const { per, requests } = limit;
-  return {
-    per: Array.isArray(per) ? per : [per],
-    requests: requests === undefined ? undefined : { name, ...requests },
   };
 }

@@ -5,6 +5,7 @@ import { compilePolicy } from './compile-policy.ts';
 import { explainIssues } from './explain-issue.ts';
 import { inOrder, type Mistake } from './mistake.ts';
 import { type PolicyDocument, readPolicyDocument } from './policy-document.ts';
+import { outlinePolicy } from './policy-outline.ts';
 import { policySchema, type PolicySettings } from './policy-schema.ts';
 import type { Policy } from './policy.ts';
 
@@ -55,5 +56,7 @@ function validate(document: PolicyDocument, environment: Environment): PolicyRea
     ...found.filter((each) => !document.mistakes.some((other) => isSamePlace(each, other))),
   ]);
   if (mistakes.length > 0 || !parsed.success) return { mistakes };
-  return { policy: compilePolicy(parsed.data), settings: parsed.data, hash: document.hash };
+  const { value, hash } = document;
+  const policy = compilePolicy(parsed.data, outlinePolicy(value, hash));
+  return { policy, settings: parsed.data, hash };
 }

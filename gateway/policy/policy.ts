@@ -2,6 +2,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { Glob } from '../core/glob.ts';
 import type { NetworkList } from '../core/network.ts';
 import type { StoreChoice } from '../store/open-store.ts';
+import type { PolicyOutline } from './policy-outline.ts';
 import type { AnswerRule, RequestRule, ValueSource } from './recognition.ts';
 
 /** Where a listener listens; port 0 takes a free one. */
@@ -74,11 +75,29 @@ export type RouteAccess = 'public' | 'session' | 'api_key' | 'session_or_key' | 
 /** Whose requests are counted together. */
 export type LimitedBy = 'client' | 'session' | 'subject' | 'account' | 'api_key';
 
-/** How many requests a route takes, and from whom. */
+/** So much in a time, counted under a name. */
+interface NamedRate {
+  readonly name: string;
+  readonly count: number;
+  readonly windowMs: number;
+}
+
+/** What a route takes and gives, and whose requests are counted. */
 export interface RouteLimit {
+  readonly name: string;
   /** Each of them is counted for itself. */
   readonly per: readonly LimitedBy[];
-  readonly requests: { readonly name: string; readonly count: number; readonly windowMs: number } | undefined;
+  readonly requests: NamedRate | undefined;
+  /** Bytes of answers. */
+  readonly bytes: NamedRate | undefined;
+  /** Requests at once. */
+  readonly parallel: { readonly name: string; readonly most: number } | undefined;
+}
+
+/** How many sign-ins may fail, and how long the door stays closed then. */
+export interface SignInRule extends NamedRate {
+  readonly per: readonly ('client' | 'subject' | 'account')[];
+  readonly blockMs: number;
 }
 
 /** One routing rule; the first that matches decides. */
@@ -137,6 +156,19 @@ export interface SessionPolicy {
   readonly credentialChange: readonly CredentialChangeRule[];
 }
 
+/** An answer in which the CRM hands out its own credential of a person. */
+export interface ObserveRule {
+  readonly matches: RequestRule;
+  readonly subject: ValueSource | 'session';
+  readonly success: AnswerRule;
+  /** `json` or `header` of the answer. */
+  readonly credential: ValueSource;
+  /** What the client finds in its place. */
+  readonly clientGets: 'key' | 'nothing' | 'credential';
+  /** Keys of one person that are given out so. */
+  readonly keys: number;
+}
+
 /** API keys: where they stand in a request, and how they live. */
 export interface ApiKeyPolicy {
   /** Nothing in any of them where the policies have no `api_keys`. */
@@ -153,6 +185,8 @@ export interface ApiKeyPolicy {
    * case, with `-` for all but letters and digits.
    */
   readonly heldHeaders: ReadonlySet<string>;
+  /** Where the CRM hands out the credential that takes a key's place. */
+  readonly observe: readonly ObserveRule[];
   /** How many keys that work a person may come to by making them. */
   readonly ownKeys: number;
   /** Where the CRM expects its own credential; nothing that a client sends under it gets there. */
@@ -218,6 +252,8 @@ export interface Policy {
   readonly regions: readonly RegionPolicy[];
   readonly routing: RoutingPolicy;
   readonly routes: readonly Route[];
+  /** They hold for every request that a `sessions.begin` rule recognises. */
+  readonly signInRules: readonly SignInRule[];
   readonly sessions: SessionPolicy;
   readonly apiKeys: ApiKeyPolicy;
   /** The two that the policy wishes for; those in force are the recorded ones. `undefined` without `admins`. */
@@ -226,5 +262,7 @@ export interface Policy {
   readonly protection: ProtectionPolicy;
   /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
   readonly auditDirectory: string | undefined;
+  /** What it looks like from outside, to say what a reload changed. */
+  readonly outline: PolicyOutline;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

@@ -5,7 +5,8 @@ import { requestMatchSchema } from './route-schema.ts';
 import { valueSource } from './value-source.ts';
 import { choice, flag, list, mapping, oneOrMany, packWording, section, wholeNumber } from './wording.ts';
 
-const successSchema = section({
+/** What tells success from failure. */
+export const successSchema = section({
   status: oneOrMany(wholeNumber(100, 599)).optional().describe('Status code or codes of the answer.'),
   location: oneOrMany(negatableGlob('a location'))
     .optional()

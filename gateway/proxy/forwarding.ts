@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { joinRepeatedHeaders } from './repeated-headers.ts';
 import { bodyGarbage } from './body-garbage.ts';
 import { troubleOf } from '../upstream/health-check.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
@@ -109,6 +110,7 @@ export class Forwarding implements AttemptOwner {
       return;
     }
     this.headMs = performance.now();
+    joinRepeatedHeaders(headers);
     this.#status = status;
     this.#headers = headers;
     if (this.#sink.needsPrefix(status, headers)) this.#state = 'prefix';
@@ -267,7 +269,7 @@ export class Forwarding implements AttemptOwner {
   #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     bodyGarbage.count(chunk.byteLength);
     // RFC 9110 section 15.3.6: no content here, whatever the upstream sends; HTTP/2 would break off.
-    if (this.#status === 205) return;
+    if (this.#status === 205 || !this.#sink.passes(chunk.byteLength)) return;
     if (this.#remaining >= 0) {
       this.#remaining -= chunk.byteLength;
       if (this.#remaining === 0) {

@@ -1,5 +1,6 @@
 import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
+import type { AdminAnswer, approvalsView } from './admin-api.ts';
 import type { NodeView } from '../upstream/upstream-map.ts';
 import {
   importKeys,
@@ -39,6 +40,10 @@ export interface ControlOperations extends KeyOperations, RegionOperations {
   revokeSession(id: string): Promise<boolean>;
   revokePerson(account: string, subject: string): Promise<number>;
   credentialsChanged(account: string, subject: string): Promise<CredentialOutcome>;
+  /** The administrators and their proposals; nothing here can approve one. */
+  listAdmins(): ReturnType<typeof approvalsView>;
+  /** Takes certificates back. @returns `undefined` when the body names none. */
+  revokeCertificates(body: unknown): Promise<AdminAnswer | undefined>;
   reload(): Promise<{ ok: boolean; mistakes: string[] }>;
 }
 
@@ -81,6 +86,10 @@ const OPERATIONS: Record<string, Operation> = {
   'POST /v1/keys/import': (operations, _parts, _query, body) => importKeys(operations, body),
   'POST /v1/keys/*/rotate': (operations, [id = ''], _query, body) => rotateKey(operations, id, body),
   'DELETE /v1/keys/*': (operations, [id = '']) => revokeKey(operations, id),
+  'GET /v1/admins': async (operations) => ok(await operations.listAdmins()),
+  'POST /v1/admins/revocations': async (operations, _parts, _query, body) =>
+    (await operations.revokeCertificates(body)) ??
+    refuse(400, 'the name of an administrator or the serial of a certificate is needed'),
   'GET /v1/regions': async (operations) => {
     const { nodes } = await operations.status();
     return ok(operations.listRegions(nodes));

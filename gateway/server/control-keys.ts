@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { IssuedKey, IssueRequest, KeySummary } from '../api-key/api-key.ts';
 import { parseDuration } from '../core/duration.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { isHeaderValue } from '../core/header-value.ts';
 import { networkMistake } from '../core/network.ts';
-import type { ApiKeys } from './open-keys.ts';
 
 /** What the control socket can do to API keys. */
 export interface KeyOperations {
@@ -25,11 +25,7 @@ interface Answer {
 }
 
 const name = z.string().min(1).max(256);
-/** A header value (RFC 9110 section 5.5) without spaces at its ends: a line break would begin another header. */
-const credential = z
-  .string()
-  .max(4096)
-  .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/);
+const credential = z.string().refine(isHeaderValue, 'not the value of a header');
 const network = z.string().refine((text) => networkMistake(text) === undefined, 'not a network');
 const requests = z.string().refine((text) => {
   const [count = '', window = ''] = text.split('/');
@@ -120,22 +116,6 @@ export async function importKeys(operations: KeyOperations, body: unknown): Prom
     }
   }
   return { status: 200, value: { imported: read.data.keys.length - refused.length, refused } };
-}
-
-/** The operations on the keys of this process. */
-export function keyOperations(keys: ApiKeys): KeyOperations {
-  const { service } = keys;
-  return {
-    issueKey: (request) => service.issue(request),
-    listKeys: (filter) => service.list(filter),
-    rotateKey: (id, overlapMs) => service.rotate(id, overlapMs),
-    revokeKey: (id) => service.revoke(id),
-    setUpstreamCredential: (account, subject, text) => service.setUpstreamCredential(account, subject, text),
-    importKey: (request) => {
-      if (keys.policy.settings.acceptsImported) return service.issue(request);
-      throw new GatewayError('route_denied', 'api_keys.imported is refuse');
-    },
-  };
 }
 
 /** Says where a body is wrong, and never what stood there. */

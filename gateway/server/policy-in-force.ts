@@ -1,6 +1,8 @@
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
+import { reloadEvent } from '../pipeline/audit-report.ts';
 import { hostMatcher } from '../pipeline/host.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Snapshot } from '../pipeline/snapshot.ts';
@@ -45,6 +47,7 @@ export type PreparedPolicy = Exclude<PolicyReading, { mistakes: string[] }> & {
 type NodeTlsByRegion = ReturnType<typeof readNodeTls>;
 
 interface Sources {
+  readonly audit: Pick<AuditSink, 'note'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
@@ -147,7 +150,9 @@ export class PolicyInForce {
   async #reload(followers: Followers): Promise<ReloadResult> {
     const next = await this.prepare();
     if ('mistakes' in next) return this.#refuse(next.mistakes);
+    const before = this.policy;
     this.commit(next, followers);
+    this.#sources.audit.note(reloadEvent(before, next.policy));
     return { ok: true, mistakes: [] };
   }
 
@@ -182,7 +187,8 @@ export class PolicyInForce {
   }
 
   #refuse(mistakes: string[]): ReloadResult {
-    const { clock, logger, metrics } = this.#sources;
+    const { clock, logger, metrics, audit } = this.#sources;
+    audit.note({ event: 'policy.refused', facts: { mistakes: mistakes.length } });
     this.lastReload = `refused at ${new Date(clock.now()).toISOString()}`;
     metrics.policyReloads.child({ result: 'refused' }).inc();
     for (const mistake of mistakes) logger.error('policies refused; the old ones stay in force', { mistake });

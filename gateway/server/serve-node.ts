@@ -59,6 +59,7 @@ export async function serveNode(
     clock,
     logger,
     metrics,
+    audit: foundation.audit,
     path: settings.policies,
     directory: join(data, 'policies-in-force'),
     read: (path, original) => readPolicies(path, environment, original),

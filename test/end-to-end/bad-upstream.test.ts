@@ -28,6 +28,9 @@ const ODD: Record<string, string> = {
     'HTTP/1.1 103 Early Hints\r\nLink: no link; title="a b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
   'reset-content': 'HTTP/1.1 205 Reset Content\r\nContent-Length: 2\r\n\r\nok',
   'no-content': 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n',
+  twice:
+    'HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: X-B\r\nX-B: 1\r\nCache-Control: max-age=5\r\nCache-Control: must-revalidate\r\n' +
+    'Content-Type: text/event-stream\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok',
   cyrillic:
     'HTTP/1.1 200 OK\r\nContent-Disposition: attachment; filename="\u00d0\u009e\u00d1\u0082.pdf"\r\nContent-Length: 2\r\n\r\nok',
   'until-close': 'HTTP/1.0 200 OK\r\n\r\nuntil the end',
@@ -107,6 +110,12 @@ for (const version of ['HTTP/1.1', 'HTTP/2']) {
     t.equal(answer.header('content-disposition'), 'attachment; filename="\u00d0\u009e\u00d1\u0082.pdf"');
   });
 
+  await test(`headers that came twice are read as one over ${version}`, async (t) => {
+    const answer = await client.send('GET', '/twice');
+    t.match(answer, { status: 200, text: 'ok' });
+    t.equal(answer.header('cache-control'), 'max-age=5, must-revalidate');
+    t.equal(answer.header('x-b'), undefined, 'what the second Connection header names does not pass');
+  });
   await test(`an answer that ends with its connection arrives whole over ${version}`, async (t) => {
     t.equal((await client.send('GET', '/until-close')).text, 'until the end');
   });

@@ -87,7 +87,11 @@ api_keys:
   warn_before: [30d, 14d, 7d, 1d]
   rotate_on: [age, credential_change]
   own_keys: 3
-  upstream: { header: X-Crm-Key }
+  upstream:
+    header: X-Crm-Key
+    observe:
+      - { match: { method: POST, path: /api/login }, subject: json.login, success: { status: 200 }, credential: json.data.key, client_gets: nothing, keys: 2 }
+      - { match: { path: /me }, subject: session, credential: header.X-Token }
   webhook: { url: "http://127.0.0.1:9101/hooks/keys", secret: "file:FOLDER/secret" }
 admins:
   - { name: Anna, certificate: "sha256:${'ab'.repeat(32)}" }
@@ -261,7 +265,7 @@ await test("the demo's policies are good and open what the demo needs", async (t
     ['GET', '/admin', 'admin'],
     ['POST', '/admin/users', 'admin'],
     ['GET', '/api/v4/leads', 'api_key'],
-    ['POST', '/api/v4/login', 'deny'],
+    ['POST', '/api/v4/login', 'public'],
     ['GET', '/healthz', 'deny'],
     ['POST', '/replication/operations', 'deny'],
     ['GET', '/live/ws', 'session'],

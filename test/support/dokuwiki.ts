@@ -22,8 +22,12 @@ export interface RunningDokuwiki {
  * `preload.php`, which points at one shared configuration, is left out so that this copy has its own.
  *
  * @param passwords password by login name.
+ * @param hasRemote whether the administrator has switched the XML-RPC API on, for whoever signs in.
  */
-export async function startDokuwiki(passwords: Record<string, string>): Promise<RunningDokuwiki> {
+export async function startDokuwiki(
+  passwords: Record<string, string>,
+  hasRemote = false,
+): Promise<RunningDokuwiki> {
   const root = temporaryDirectory();
   const wiki = join(root, 'wiki');
   cpSync(PACKAGE, wiki, { recursive: true, dereference: true });
@@ -41,6 +45,8 @@ $conf['useacl'] = 1;
 $conf['superuser'] = '@admin';
 $conf['savedir'] = '${join(root, 'data')}';
 $conf['disableactions'] = 'register,resendpwd';
+$conf['remote'] = ${hasRemote ? 1 : 0};
+$conf['remoteuser'] = '@user';
 `,
   );
   writeFileSync(join(conf, 'acl.auth.php'), '*\t@ALL\t0\n*\t@user\t16\n');
