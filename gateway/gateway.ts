@@ -136,6 +136,7 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
+    audit: foundation.audit,
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
