@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { drawConsole } from './console/draw-console.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -126,7 +127,7 @@ async function prepareTraffic(
   closers.push(() => inForce.close());
   const limits = openLimits(foundation);
   closers.push(() => limits.close());
-  const administration = openAdministration(foundation, () => inForce.policy);
+  const administration = openAdministration(foundation, inForce, drawConsole);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
