@@ -25,6 +25,7 @@ import {
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { LimitTable } from './rate-limit/limit-table.ts';
@@ -119,6 +120,7 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -128,6 +130,7 @@ async function prepareTraffic(
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
     report: createRequestReport(metrics, logger, foundation.audit),
+    administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
@@ -138,7 +141,7 @@ async function prepareTraffic(
     every(TICK_MS, () => sessions.tick().catch(failed)),
     every(TICK_MS, () => apiKeys.tick()),
   );
-  return { inForce, pipeline, endpoint, authority };
+  return { inForce, pipeline, endpoint, authority, administration };
 }
 
 /** Serves in this process. */
@@ -150,14 +153,15 @@ async function serveAlone(
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
-  const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
+  const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
+  const { inForce, pipeline, endpoint, authority } = traffic;
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
+  const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),

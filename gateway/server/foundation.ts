@@ -74,14 +74,20 @@ export function principalOperations({
   audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
-    listSessions: (filter) => sessions.list(filter),
+    listSessions: async (filter) => {
+      const people = await sessions.list(filter);
+      // Without a name to look for, that was everybody.
+      if (filter.account === undefined || filter.subject === undefined) return people;
+      return [...people, ...(await sessions.list({ ...filter, kind: 'administrator' }))];
+    },
     revokeSession: async (id) => {
       const isRevoked = await sessions.endById(id, 'revoked');
       audit.note({ event: 'operator.sessions_revoked', facts: { session: id, sessions: isRevoked ? 1 : 0 } });
       return isRevoked;
     },
     revokePerson: async (account, subject) => {
-      const count = await sessions.endPerson(account, subject, 'revoked');
+      const people = await sessions.endPerson(account, subject, 'revoked');
+      const count = people + (await sessions.endAdministrator(account, subject, 'revoked'));
       const facts = { account, sessions: count };
       audit.note({ event: 'operator.sessions_revoked', facts, person: { account, subject } });
       return count;

@@ -89,6 +89,15 @@ function judge(row: CpuRow, bareUs: number, httpProxyUs: number): Judgement[] {
   return list;
 }
 
+/** Compares a target with another of the gateway's own. */
+function judgeBeside(of: CpuFigures, to: CpuFigures | undefined, ceiling: number): Judgement[] {
+  const beside = ratio(of, to);
+  if (to === undefined || beside === undefined) return [];
+  const best = Math.min(...of.perRequest) / Math.min(...to.perRequest);
+  const holds = beside.median <= ceiling;
+  return [{ what: `${of.name} to ${to.name}`, measured: beside.median, best, ceiling, holds }];
+}
+
 /** Turns figures into rows and judgements. */
 export function makeReport(
   list: readonly Target[],
@@ -114,6 +123,9 @@ export function makeReport(
       rotations: figures.rotations,
     };
     rows.push(row);
+    const { ceiling } = target;
+    if (ceiling !== undefined)
+      judgements.push(...judgeBeside(figures, byName.get(ceiling.of), ceiling.times));
     if (target.judged) judgements.push(...judge(row, bestOf(target.yardstick), bestOf(HTTP_PROXY)));
   }
   const processors = cpus();
