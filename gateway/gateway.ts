@@ -28,7 +28,8 @@ import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { LimitTable } from './rate-limit/limit-table.ts';
+import { openLimits } from './server/open-limits.ts';
+import { isKeyWithData } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
@@ -40,6 +41,8 @@ import { describeMistakes } from './tls/certificate-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 const TICK_MS = 1000;
+const KEY_WITH_DATA =
+  'the master key lies in the data directory: who takes the disk has both; see secrets.master_key';
 const CERTIFICATES_MS = 12 * 3_600_000;
 
 /**
@@ -57,6 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, policy, count, closers);
     const foundation = await openFoundation(options, policy, closers);
+    if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
     for (const setting of notices)
       foundation.logger.warn('a setting is not in force in this version', { setting });
     return await serveAlone(options, foundation, policy, closers);
@@ -120,6 +124,8 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const limits = openLimits(foundation);
+  closers.push(() => limits.close());
   const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
@@ -132,7 +138,7 @@ async function prepareTraffic(
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
-    limits: new LimitTable(clock, foundation.limits),
+    ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   collectTraffic(foundation, inForce, endpoint);
@@ -204,6 +210,7 @@ async function supervise(
   let supervisor: Supervisor | undefined;
   const hub = new RelayHub(() => supervisor?.workers ?? []);
   const foundation = await openFoundation(options, policy, closers, hub);
+  if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
   const { logger } = foundation;
   const node = await serveNode(
     foundation,

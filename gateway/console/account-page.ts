@@ -156,8 +156,13 @@ class Account implements AccountPage {
     const { session, subject } = viewer;
     if (!mayCreate(viewer, await this.#keysOf(viewer))) return { note: 'tooMany' };
     const name = label.trim().slice(0, LABEL_LENGTH);
-    const key = await this.#options.keys.issue({ account: session.account, subject, label: name });
-    return { note: 'created', key };
+    const { keys } = this.#options;
+    const key = await keys.issue({ account: session.account, subject, label: name });
+    // Of several that are asked for at once, none may go past the bound.
+    if ((await this.#keysOf(viewer)).filter(isWorking).length <= mostKeys(viewer))
+      return { note: 'created', key };
+    await keys.revoke(key.id);
+    return { note: 'tooMany' };
   }
 
   async #end(viewer: Viewer, id: string): Promise<Flash<AccountNote>> {
@@ -222,8 +227,12 @@ class Account implements AccountPage {
   }
 }
 
-function mayCreate({ context }: Viewer, keys: readonly KeySummary[]): boolean {
-  return keys.filter(isWorking).length < context.snapshot.policy.apiKeys.ownKeys;
+function mayCreate(viewer: Viewer, keys: readonly KeySummary[]): boolean {
+  return keys.filter(isWorking).length < mostKeys(viewer);
+}
+
+function mostKeys({ context }: Viewer): number {
+  return context.snapshot.policy.apiKeys.ownKeys;
 }
 
 /** What the person chose, else what the browser says. */

@@ -102,12 +102,10 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
   return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
-function countRefusal(metrics: GatewayMetrics, { failure, hidden, counted }: RequestContext): void {
+function countRefusal(metrics: GatewayMetrics, { failure, hidden, refusedBy }: RequestContext): void {
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
-  if (failure.code === 'rate_limited') {
-    const isOver = counted !== undefined && counted.slot.remaining < 0;
-    metrics.rateLimited.child({ limit: isOver ? counted.rate.name : 'anonymous' }).inc();
-  }
+  if (failure.code === 'rate_limited' || failure.code === 'sign_in_blocked')
+    metrics.rateLimited.child({ limit: refusedBy ?? 'anonymous' }).inc();
   if (hidden !== undefined) metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

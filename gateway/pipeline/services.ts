@@ -4,6 +4,8 @@ import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
 import type { AdminServices } from './admin-services.ts';
+import type { KnownClients } from './known-client.ts';
+import type { LimitReport } from './limit-report.ts';
 import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { OwnWrites } from './own-writes.ts';
@@ -38,8 +40,10 @@ export interface PipelineServices {
   readonly administration: AdminServices;
   /** Who wrote what, so that their own reads see it. */
   readonly ownWrites: OwnWrites;
-  /** Counts requests. */
+  /** Counts requests, answer bytes, requests at once and failed sign-ins. */
   readonly limits: LimitTable;
+  readonly limitReport: LimitReport;
+  readonly knownClients: KnownClients;
   /** Counts one more anonymous session of a client. @returns whether there is room for it. */
   takeAnonymous(clientNetwork: string): Promise<boolean>;
 }

@@ -244,6 +244,14 @@ await test('people make keys as the policy allows, and no more', async (t) => {
   const refused = await open(client);
   t.match(refused.text, 'as many keys as you may have');
   t.equal(shownKey(refused), undefined);
+  const hasty = await person('nina');
+  const token = tokenOf(await open(hasty));
+  const clones = Array.from({ length: 8 }, () => clientOf(gateway, hasty.jar));
+  clients.push(...clones);
+  await Promise.all(clones.map((each) => submit(each, { action: 'create', label: 'x', token })));
+  const listed = gateway.command('keys', 'list', '--subject', 'nina', '--json').stdout;
+  const rows = JSON.parse(listed) as { state: string }[];
+  t.ok(rows.filter(({ state }) => state === 'active').length <= 2, 'however many are asked for at once');
 });
 
 await test('a stolen cookie and a key that is over show as alarms to their owner', async (t) => {
