@@ -10,14 +10,14 @@ import { CookieJar } from '../support/cookie-jar.ts';
 import { CRM_PASSWORD, smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
 import { type RunningGateway, startGateway } from '../support/start-gateway.ts';
 import { clientOf, signIn, whoAmI } from './small-crm-client.ts';
-import { clientsOnWorkers, until, workersOf } from './worker-node.ts';
+import { patientPolicy, recorded, recordsOf } from './trail-records.ts';
+import { until } from './worker-node.ts';
 
 const OLGA = 'olga-petrovna-of-sales';
 const crm = await startSmallCrm();
-/** Commands hold this process up, and the CRM in it with them: that makes no node unhealthy. */
-const patient = (text: string) =>
-  text.replace('role: primary }', 'role: primary, health: { path: /login, timeout: 30s } }');
-const policy = `${patient(smallCrmPolicy(crm.origin, '  rotate_every: 300ms\n  grace: 100ms\n')).replace(
+const policy = `${patientPolicy(
+  smallCrmPolicy(crm.origin, '  rotate_every: 300ms\n  grace: 100ms\n'),
+).replace(
   'routes:\n',
   'routes:\n  - { name: panel, match: { path: "/admin/**" }, access: admin }\n',
 )}api_keys: { in: ["header:X-Api-Key"], imported: accept }\n`;
@@ -26,21 +26,6 @@ tap.teardown(async () => {
   await gateway.program.stop();
   await crm.close();
 });
-
-function recordsOf({ data }: RunningGateway): AuditRecord[] {
-  const directory = join(data, 'audit');
-  return readdirSync(directory)
-    .filter((name) => name.endsWith('.jsonl'))
-    .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n').slice(0, -1))
-    .map((line) => JSON.parse(line) as AuditRecord);
-}
-
-/** Waits for so many records of an event. @returns them. */
-async function recorded(on: RunningGateway, event: string, count = 1): Promise<AuditRecord[]> {
-  const found = () => recordsOf(on).filter((record) => record.event === event);
-  await until(`${count} times ${event}`, async () => found().length >= count);
-  return found();
-}
 
 function verify(on: RunningGateway): { code: number | null; stdout: string } {
   return on.command('audit', 'verify');
@@ -243,62 +228,3 @@ await test('an edit is named with its place, and the exit code says so', async (
   writeFileSync(join(directory, name), text);
   t.match(verify(gateway), { code: 0 });
 });
-
-await test(
-  'with several workers each event is recorded once, and kill -9 of any process breaks nothing',
-  { timeout: 120_000 },
-  async (t) => {
-    let node = await startGateway(
-      `workers: 2\n${patient(smallCrmPolicy(crm.origin)).replace('path: /login }, access', 'path: [/login, "/login/**"] }, access')}`,
-    );
-    t.teardown(() => node.program.stop());
-    const people = await clientsOnWorkers(node);
-    for (const [index, client] of people.entries()) await signIn(client, `person-${index}`);
-    await recorded(node, 'session.signed_in', people.length);
-    for (const client of people) await client.get('/logout');
-    await recorded(node, 'session.signed_out', people.length);
-    node.command('keys', 'issue', '--account', 'main', '--subject', 'person-0');
-    await recorded(node, 'key.issue.done');
-    const count = (event: string) => recordsOf(node).filter((record) => record.event === event).length;
-    t.equal(count('session.signed_in'), people.length);
-    t.equal(count('session.signed_out'), people.length);
-    t.equal(count('gateway.started'), 1);
-    for (const client of people) client.close();
-
-    for (let round = 0; round < 3; round += 1) {
-      const isBusy = { now: true };
-      const busy = Array.from({ length: 4 }, async (_, index) => {
-        while (isBusy.now) {
-          const client = clientOf(node);
-          await signIn(client, `busy-${index}`).catch(() => undefined);
-          client.close();
-        }
-      });
-      await pause(300);
-      const [victim] = await workersOf(node);
-      process.kill(victim?.pid ?? 0, 'SIGKILL');
-      await until('a new worker', async () =>
-        (await workersOf(node)).every(({ pid }) => pid !== victim?.pid),
-      );
-      await pause(200);
-      await node.program.kill();
-      isBusy.now = false;
-      await Promise.all(busy);
-      t.match(verify(node), { code: 0 }, 'after kill -9');
-      node = await startGateway(readFileSync(join(node.data, 'test-policies.yaml'), 'utf8'), node.data);
-      t.match(verify(node), { code: 0 }, 'after the next start');
-    }
-    await node.program.stop();
-    const report = JSON.parse(node.command('audit', 'verify', '--json').stdout) as {
-      ok: boolean;
-      writers: { crashes: number }[];
-    };
-    t.equal(report.ok, true);
-    t.ok(
-      report.writers.length <= 5,
-      `${report.writers.length} names of writers for all processes that ever were`,
-    );
-    const crashes = report.writers.reduce((sum, each) => sum + each.crashes, 0);
-    t.ok(crashes >= 3, `${crashes} ends without a farewell are told`);
-  },
-);
