@@ -42,7 +42,7 @@ export function createRequestReport(
         upstreamMs === undefined ? undefined : upstreamMs / 1000,
       );
       countRefusal(metrics, context);
-      if (failure !== undefined && route?.access === 'admin') auditAdminRefusal(audit, context);
+      if (context.hidden !== undefined) auditAdminRefusal(audit, context.hidden, context);
       logger.access(accessLine(context, sentBytes, complete, gatewayMs, upstreamMs));
       if (failure !== undefined && failure.status >= SERVER_ERROR) {
         logger.warn('request failed', { id: context.requestId, error: failure });

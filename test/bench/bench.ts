@@ -9,6 +9,7 @@ import type { HandshakeFigures } from './handshake-rounds.ts';
 import { handshakesOf } from './handshake-rounds.ts';
 import type { MemoryFigures } from './memory-rounds.ts';
 import { memoryOf } from './memory-rounds.ts';
+import { auditRounds } from './audit-rounds.ts';
 import { microRounds } from './micro-rounds.ts';
 import { canMeter } from './process-meter.ts';
 import type { Report } from './report.ts';
@@ -121,7 +122,7 @@ async function measureAll(options: Options): Promise<Report> {
   const memory = options.memory ? await weighAll(alive, around, options) : [];
   const handshakes = options.handshakes ? await shakeAll(alive, around, options) : [];
   progress(options.micro ? 'the session service by itself' : '');
-  const micro = options.micro ? await microRounds() : [];
+  const micro = options.micro ? [...(await microRounds()), ...(await auditRounds())] : [];
   progress('');
   return makeReport(list, { cpu, memory, micro, handshakes });
 }
