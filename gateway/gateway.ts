@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { drawConsole } from './console/draw-console.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -12,7 +13,6 @@ import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
-import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import {
@@ -25,13 +25,16 @@ import {
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { LimitTable } from './rate-limit/limit-table.ts';
+import { openLimits } from './server/open-limits.ts';
+import { isKeyWithData } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
+import { watchSources } from './server/watch-sources.ts';
 import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
@@ -39,6 +42,8 @@ import { describeMistakes } from './tls/certificate-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 const TICK_MS = 1000;
+const KEY_WITH_DATA =
+  'the master key lies in the data directory: who takes the disk has both; see secrets.master_key';
 const CERTIFICATES_MS = 12 * 3_600_000;
 
 /**
@@ -56,6 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, policy, count, closers);
     const foundation = await openFoundation(options, policy, closers);
+    if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
     for (const setting of notices)
       foundation.logger.warn('a setting is not in force in this version', { setting });
     return await serveAlone(options, foundation, policy, closers);
@@ -119,6 +125,9 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const limits = openLimits(foundation);
+  closers.push(() => limits.close());
+  const administration = openAdministration(foundation, inForce, drawConsole);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -127,9 +136,11 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
+    audit: foundation.audit,
     report: createRequestReport(metrics, logger, foundation.audit),
+    administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
-    limits: new LimitTable(clock, foundation.limits),
+    ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   collectTraffic(foundation, inForce, endpoint);
@@ -138,7 +149,7 @@ async function prepareTraffic(
     every(TICK_MS, () => sessions.tick().catch(failed)),
     every(TICK_MS, () => apiKeys.tick()),
   );
-  return { inForce, pipeline, endpoint, authority };
+  return { inForce, pipeline, endpoint, authority, administration };
 }
 
 /** Serves in this process. */
@@ -150,14 +161,15 @@ async function serveAlone(
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
-  const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, policy, closers, {
+  const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
+  const { inForce, pipeline, endpoint, authority } = traffic;
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
+  const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),
@@ -165,11 +177,12 @@ async function serveAlone(
     ...principalOperations(foundation),
   });
   const failure = (message: string) => reportFailure(foundation, message);
+  const changed = () => void reload().catch(failure('a reload failed'));
   closers.push(
     () => control.close(),
     foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
-    watchPolicy(policies, () => void reload().catch(failure('a reload failed'))),
+    watchSources(policies, () => inForce, changed),
   );
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });
@@ -200,6 +213,7 @@ async function supervise(
   let supervisor: Supervisor | undefined;
   const hub = new RelayHub(() => supervisor?.workers ?? []);
   const foundation = await openFoundation(options, policy, closers, hub);
+  if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
   const { logger } = foundation;
   const node = await serveNode(
     foundation,

@@ -4,8 +4,10 @@ import type { LiveKey } from '../api-key/api-key.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
+import { settleSignIn } from './sign-in-guard.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { observeAdministrator } from './observe-administrator.ts';
 import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
@@ -18,10 +20,12 @@ export function isUneventful(
   recognition: Recognition | undefined,
   headers: IncomingHttpHeaders,
 ): boolean {
-  const { verdict, session, key } = context;
+  const { verdict, session, key, administrator } = context;
   if (key?.stopped === true) return false;
   const isQuiet =
-    verdict.kind === 'none' || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
+    // An administrator without a session is given one.
+    (verdict.kind === 'none' && administrator === undefined) ||
+    (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
     isQuiet &&
     recognition === undefined &&
@@ -48,13 +52,27 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
-  const change =
-    context.key === undefined
-      ? await observeSession(context, services, outcome, answer)
-      : await observeKey(context, services, context.key, outcome.changed);
+  // An application that failed judged nobody.
+  const judged = answer.status >= 500 ? 'unjudged' : 'failed';
+  settleSignIn(context, services, outcome.isSignedIn ? 'succeeded' : judged);
+  const change = await observePrincipal(context, services, outcome, answer);
   if (recognition === undefined || recognition.handOuts.length === 0) return change;
   const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
   return replacement === undefined ? change : { ...change, replacement };
+}
+
+function observePrincipal(
+  context: RequestContext,
+  services: PipelineServices,
+  outcome: AnswerOutcome,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
+  const { administrator, key } = context;
+  if (administrator !== undefined)
+    return observeAdministrator(context, services, administrator, outcome, answer);
+  return key === undefined
+    ? observeSession(context, services, outcome, answer)
+    : observeKey(context, services, key, outcome.changed);
 }
 
 async function observeSession(
@@ -78,7 +96,7 @@ async function observeSession(
       replaces: session,
     });
     services.ownWrites.began(context, begun.session.id);
-    return { setCookie: begun.setCookie };
+    return { setCookie: begun.setCookie, knownCookie: rememberClient(context, services, began) };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {
     throw new GatewayError('session_ended', `the session ended under way: ${session.ended}`);
@@ -100,6 +118,16 @@ async function observeKey(
   if (key.stopped) await confirmKey(context, services.keys);
   for (const person of changed) await services.credentials.changed(context.account, person);
   return UNCHANGED;
+}
+
+/** Only where failed sign-ins are counted does it matter who signed in from where before. */
+function rememberClient(
+  { snapshot, knownCookie, account }: RequestContext,
+  { knownClients }: PipelineServices,
+  subject: string,
+): string | undefined {
+  if (snapshot.policy.signInRules.length === 0) return undefined;
+  return knownClients.remember(knownCookie, account, subject);
 }
 
 /** Asked again after a wait: the session may have ended in the meantime, which the type checker cannot know. */

@@ -8,8 +8,15 @@ interface PageText {
   readonly advice: string;
 }
 
-const ENGLISH: Record<'session' | 'denied' | 'away' | 'busy' | 'broken', PageText> = {
+type PageKind = 'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'blocked' | 'broken';
+
+const ENGLISH: Record<PageKind, PageText> = {
   session: { title: 'Please sign in', advice: 'Your session is over. Sign in again to continue.' },
+  certificate: {
+    title: 'Your certificate is needed',
+    advice:
+      'This door opens for the two administrators only. Import your certificate, choose it when the browser asks, and renew it before it ends.',
+  },
   denied: {
     title: 'This page is closed',
     advice: 'No rule lets you in here. Ask your administrator if you should be.',
@@ -19,6 +26,10 @@ const ENGLISH: Record<'session' | 'denied' | 'away' | 'busy' | 'broken', PageTex
     advice: 'The application is not answering right now. You are still signed in; try again shortly.',
   },
   busy: { title: 'Too many requests', advice: 'Wait a little and try again.' },
+  blocked: {
+    title: 'Sign-in is closed for a while',
+    advice: 'Too many attempts failed. Wait, or use a browser from which you signed in before.',
+  },
   broken: {
     title: 'This did not work',
     advice: 'The request could not be understood. Go back and try again.',
@@ -27,6 +38,11 @@ const ENGLISH: Record<'session' | 'denied' | 'away' | 'busy' | 'broken', PageTex
 
 const RUSSIAN: typeof ENGLISH = {
   session: { title: 'Войдите, пожалуйста', advice: 'Сеанс завершён. Войдите ещё раз, чтобы продолжить.' },
+  certificate: {
+    title: 'Нужен ваш сертификат',
+    advice:
+      'Эта дверь открывается только для двух администраторов. Установите свой сертификат, выберите его, когда браузер спросит, и обновляйте до истечения срока.',
+  },
   denied: {
     title: 'Страница закрыта',
     advice: 'Ни одно правило не пускает вас сюда. Если доступ нужен, обратитесь к администратору.',
@@ -36,6 +52,10 @@ const RUSSIAN: typeof ENGLISH = {
     advice: 'Приложение сейчас не отвечает. Вы не вышли из системы; попробуйте чуть позже.',
   },
   busy: { title: 'Слишком много запросов', advice: 'Немного подождите и попробуйте снова.' },
+  blocked: {
+    title: 'Вход временно закрыт',
+    advice: 'Слишком много неудачных попыток. Подождите или войдите из браузера, в котором уже входили.',
+  },
   broken: { title: 'Не получилось', advice: 'Запрос не удалось понять. Вернитесь и попробуйте ещё раз.' },
 };
 
@@ -86,10 +106,11 @@ export function prefersRussian(acceptLanguage: string): boolean {
   return best.language === 'ru';
 }
 
-function pageKind(code: ProblemCode, status: number): keyof typeof ENGLISH {
+function pageKind(code: ProblemCode, status: number): PageKind {
   if (code === 'session_required' || code === 'session_ended') return 'session';
+  if (code.startsWith('certificate_')) return 'certificate';
   if (status === 401 || status === 403 || status === 404) return 'denied';
-  if (status === 429) return 'busy';
+  if (status === 429) return code === 'sign_in_blocked' ? 'blocked' : 'busy';
   return status >= 500 ? 'away' : 'broken';
 }
 

@@ -1,3 +1,4 @@
+import type { Administrator, AdminRefusal } from '../admin/admin.ts';
 import type { LiveKey } from '../api-key/api-key.ts';
 import type { GatewayError } from '../core/gateway-error.ts';
 import type { MatchableRequest } from '../policy/recognition.ts';
@@ -5,10 +6,14 @@ import type { Route } from '../policy/policy.ts';
 import type { MessageHead } from '../proxy/exchange.ts';
 import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
-import type { CountedLimit } from '../rate-limit/request-limit.ts';
+import type { CountedLimit } from '../rate-limit/window-limit.ts';
 import type { WritePosition } from '../upstream/data-position.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
+import type { Budget, SignIn, Turn } from './limit-holding.ts';
 import type { Snapshot } from './snapshot.ts';
+
+/** Who stands at the admin listener: one of the two, or somebody and the reason why they are not let in. */
+export type AdminVisitor = (Administrator & { readonly certificateEndsMs?: number }) | AdminRefusal;
 
 /** No cookie, no session. */
 export const STRANGER: Verdict = { kind: 'none' };
@@ -24,6 +29,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   /** `performance.now()` at arrival, for durations. */
   readonly startMs: number;
   readonly clientAddress: string;
+  /** Who stands at the admin listener; `undefined` on every other one. */
+  readonly visitor: AdminVisitor | undefined;
   // Guard.
   host = '';
   path = '';
@@ -33,12 +40,16 @@ export class RequestContext implements MatchableRequest, ClientContext {
   // Account and route.
   account = '';
   route: Route | undefined;
+  /** The route for administrators that the path leads to on a listener where it does not exist; `route` is none then. */
+  hidden: Route | undefined;
   /** The API key's text, as the client sent it; a secret. */
   presentedKey: string | undefined;
   /** Whether a key stood in the query, so that no page may tell others its own address. */
   hasQueryKey = false;
   // Authentication.
   cookieToken: string | undefined;
+  /** Says who signed in from this client before. */
+  knownCookie: string | undefined;
   /** Names the process that passed this browser's last change on; see `own-writes.ts`. */
   wroteToken: string | undefined;
   /** The browser's other cookies, without those that stay on the server. */
@@ -51,6 +62,16 @@ export class RequestContext implements MatchableRequest, ClientContext {
   key: LiveKey | undefined;
   /** The strictest limit that the request was counted under. */
   counted: CountedLimit | undefined;
+  /** Budgets of answer bytes that it draws on. */
+  budgets: Budget[] | undefined;
+  /** Limits of requests at once that it comes under, the places that it holds, and whether it wants none any more. */
+  turns: Turn[] | undefined;
+  heldTurns: Turn[] | undefined;
+  hasLeft = false;
+  /** The policy's name of the limit that refused it. */
+  refusedBy: string | undefined;
+  /** The attempt to sign in that it is. */
+  signIn: SignIn | undefined;
   /** Whether this very answer ended the session. */
   endedHere = false;
   // Forwarding and the answer.
@@ -74,6 +95,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
     head: RequestHead,
     traceAndSpan: string,
     clientAddress: string,
+    visitor?: AdminVisitor,
   ) {
     this.snapshot = snapshot;
     this.message = message;
@@ -83,10 +105,21 @@ export class RequestContext implements MatchableRequest, ClientContext {
     this.spanId = traceAndSpan.slice(32);
     this.startMs = performance.now();
     this.clientAddress = clientAddress;
+    this.visitor = visitor;
   }
 
   get method(): string {
     return this.message.method;
+  }
+
+  /** The administrator who asks, on the admin listener. */
+  get administrator(): Exclude<AdminVisitor, string> | undefined {
+    return typeof this.visitor === 'object' ? this.visitor : undefined;
+  }
+
+  /** What an administrator's session is bound to. */
+  get certificate(): string | undefined {
+    return this.administrator?.fingerprint;
   }
 
   get userAgent(): string {
@@ -120,6 +153,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
 
   /** The person that the request runs as, once authenticated on a route that wants one. */
   get subject(): string | undefined {
+    // An administrator is nobody of the CRM, whatever name they have.
+    if (this.administrator !== undefined) return undefined;
     return this.session?.subject ?? this.key?.subject;
   }
 

@@ -11,8 +11,10 @@ import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
+import type { SharedCounts } from '../rate-limit/shared-counts.ts';
 import type { SessionService } from '../session/session.ts';
 import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
+import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
@@ -48,16 +50,23 @@ export interface Foundation {
   readonly regions: Regions;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
+  /** Where counts of limits go beyond this process. */
+  readonly counts: SharedCounts | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
 
 /** How the certificates of a policy are loaded: those of its own authority live in the data directory. */
-export function certificateLoader(data: string, clock: Clock): Foundation['loadCertificates'] {
+export function certificateLoader(
+  data: string,
+  keyring: Keyring,
+  clock: Clock,
+): Foundation['loadCertificates'] {
+  const keys = sealedKeyFiles(keyring);
   const directory = join(data, 'tls');
   return ({ tls: { certificates: origins, profile } }) =>
-    loadCertificates({ origins, profile, directory, clock });
+    loadCertificates({ origins, profile, directory, keys, clock });
 }
 
 /** Reports on a failure of work that nobody waits for. */
@@ -74,14 +83,20 @@ export function principalOperations({
   audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
-    listSessions: (filter) => sessions.list(filter),
+    listSessions: async (filter) => {
+      const people = await sessions.list(filter);
+      // Without a name to look for, that was everybody.
+      if (filter.account === undefined || filter.subject === undefined) return people;
+      return [...people, ...(await sessions.list({ ...filter, kind: 'administrator' }))];
+    },
     revokeSession: async (id) => {
       const isRevoked = await sessions.endById(id, 'revoked');
       audit.note({ event: 'operator.sessions_revoked', facts: { session: id, sessions: isRevoked ? 1 : 0 } });
       return isRevoked;
     },
     revokePerson: async (account, subject) => {
-      const count = await sessions.endPerson(account, subject, 'revoked');
+      const people = await sessions.endPerson(account, subject, 'revoked');
+      const count = people + (await sessions.endAdministrator(account, subject, 'revoked'));
       const facts = { account, sessions: count };
       audit.note({ event: 'operator.sessions_revoked', facts, person: { account, subject } });
       return count;

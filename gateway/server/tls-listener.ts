@@ -1,9 +1,3 @@
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import {
   createServer as createTlsServer,
@@ -12,21 +6,23 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
-import { Http2Exchange } from '../proxy/http2-exchange.ts';
-import { Http1Server, KEEP_ALIVE_MS, type ListenerLimits, type MessageHandler } from './http1-server.ts';
+import { Http1Server, type ListenerLimits, type MessageHandler } from './http1-server.ts';
+import { Http2Server } from './http2-server.ts';
+import { StalledSockets } from './stalled-sockets.ts';
 
 /** What a listener is made of. */
 interface ListenerSettings {
   readonly tls: TlsOptions;
   readonly limits: ListenerLimits;
   readonly handler: MessageHandler;
+  /** Told of each connection when its handshake is through. @returns whether it may have more than one answer. */
+  admit?(socket: TLSSocket): boolean;
+  /** Told of each handshake that failed. */
+  failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
 }
 
 const HANDSHAKE_MS = 10_000;
-const H2_STREAMS = 128;
-/** HEADERS frame flag (RFC 9113 section 6.2). */
-const END_STREAM = 1;
-const H2_WINDOW_BYTES = 256 * 1024;
+const SWEEP_MS = 1000;
 
 /**
  * A TLS port that speaks HTTP/2 and HTTP/1.1, chosen by ALPN (RFC 7301). One TLS server hands each connection to one
@@ -37,11 +33,13 @@ export class TlsListener {
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<TLSSocket>();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #settings: ListenerSettings;
 
   constructor(settings: ListenerSettings) {
+    this.#settings = settings;
     this.#http1 = new Http1Server(settings.limits, settings.handler);
-    this.#http2 = http2Server(settings, this.#sessions);
+    this.#http2 = new Http2Server(settings.limits, settings.handler);
     this.#tls = createTlsServer({
       ...settings.tls,
       ALPNProtocols: ['h2', 'http/1.1'],
@@ -51,7 +49,12 @@ export class TlsListener {
     this.#tls.maxConnections = settings.limits.connections;
     this.#tls.on('secureConnection', (socket) => this.#connect(socket));
     // A client that cannot finish a handshake concerns nobody else.
-    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.#tls.on('tlsClientError', (error, socket) => {
+      settings.failed?.(error, socket);
+      socket.destroy();
+    });
+    const stalled = new StalledSockets(2 * settings.limits.bodyIdleTimeoutMs);
+    this.#sweeper = setInterval(() => stalled.sweep(this.#sockets, performance.now()), SWEEP_MS).unref();
   }
 
   /** The TLS server, for certificates that change while it runs. */
@@ -86,13 +89,15 @@ export class TlsListener {
   stopAccepting(): void {
     this.#tls.close();
     this.#http1.stop();
-    for (const session of this.#sessions) session.close();
+    this.#http2.stop();
   }
 
   /** Cuts what is left. */
   close(): void {
     this.#tls.close();
+    clearInterval(this.#sweeper);
     this.#http1.close();
+    this.#http2.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -102,35 +107,10 @@ export class TlsListener {
     socket.setNoDelay(true);
     // Errors belong to one client; whichever server has the socket sees its close.
     socket.on('error', () => socket.destroy());
-    if (socket.alpnProtocol === 'h2') this.#http2.emit('connection', socket);
-    else this.#http1.connect(socket);
+    const isLast = this.#settings.admit?.(socket) === false;
+    if (socket.alpnProtocol === 'h2') this.#http2.connect(socket, isLast);
+    else this.#http1.connect(socket, isLast);
   }
-}
-
-function http2Server({ limits, handler }: ListenerSettings, sessions: Set<ServerHttp2Session>): Http2Server {
-  const server = createHttp2Server({
-    settings: {
-      maxConcurrentStreams: H2_STREAMS,
-      maxHeaderListSize: limits.headerBytes,
-      initialWindowSize: H2_WINDOW_BYTES,
-      enablePush: false,
-    },
-    maxSessionMemory: 16,
-  });
-  server.on('session', (session) => {
-    sessions.add(session);
-    session.on('close', () => sessions.delete(session));
-    session.on('error', () => session.destroy());
-    session.setTimeout(KEEP_ALIVE_MS, () => session.close());
-    // The window of the whole connection, so that one upload can run at full speed.
-    session.setLocalWindowSize(H2_WINDOW_BYTES * 4);
-  });
-  server.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders) => {
-    const endsWithHead = (flags & END_STREAM) === END_STREAM;
-    handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead));
-  });
-  server.on('sessionError', () => undefined);
-  return server;
 }
 
 /** The origin under which a bound listener is reached from this machine; a wildcard address becomes loopback. */

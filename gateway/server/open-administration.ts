@@ -1,0 +1,61 @@
+import type { AdminServices } from '../pipeline/admin-services.ts';
+import type { DrawConsole } from '../pipeline/console-facts.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import { AdminDoor } from './admin-door.ts';
+import { type ConsoleSources, createAdminApiPage, createConsolePage } from './admin-pages.ts';
+import { createAdminService } from './admin-service.ts';
+import { AdminTunnels } from './admin-tunnels.ts';
+import type { Foundation } from './foundation.ts';
+import { RefusalLog } from './refusal-log.ts';
+
+/** What serves the two administrators in one process. */
+export interface Administration {
+  /** For the pipeline. */
+  readonly services: AdminServices;
+  readonly tunnels: AdminTunnels;
+  /** Opens the door of the admin listener in front of a pipeline; once. */
+  openDoor(pipeline: Pick<Pipeline, 'handle' | 'upgrade'>): AdminDoor;
+}
+
+/**
+ * Puts together what serves administrators.
+ *
+ * @param inForce policy and nodes in force.
+ * @param draw draws the console.
+ */
+export function openAdministration(
+  foundation: Foundation,
+  inForce: ConsoleSources['inForce'],
+  draw: DrawConsole,
+): Administration {
+  const policy = () => inForce.policy;
+  const { audit, clock, logger, metrics, admins } = foundation;
+  const refusals = new RefusalLog({ audit, logger, metrics });
+  const tunnels = new AdminTunnels({
+    audit,
+    clock,
+    logger,
+    metrics,
+    refusals,
+    servers: () => policy().adminAccess.servers,
+    maxAgeMs: () => policy().protection.streamMaxAgeMs,
+  });
+  return {
+    services: createAdminService(audit, [
+      createAdminApiPage(admins),
+      createConsolePage({ ...foundation, tunnels, inForce, draw }),
+    ]),
+    tunnels,
+    openDoor: (pipeline) =>
+      new AdminDoor({
+        admins: admins.list,
+        audit,
+        logger,
+        pipeline,
+        facility: foundation.regions.door,
+        refusals,
+        tunnels,
+        networks: () => policy().adminAccess.networks,
+      }),
+  };
+}
