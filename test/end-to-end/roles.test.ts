@@ -44,12 +44,13 @@ class SpeakingNode {
     if (url !== '/healthz') this.asked.push({ method, url, body, cookie: request.headers.cookie ?? '' });
     if (this.isFrozen || url === '/never') return;
     if (url === '/healthz') response.end(JSON.stringify(this.document ?? 'ok'));
-    else {
-      if (url === '/login') response.setHeader('zasov-session', 'begin; subject="anna"');
-      if (this.position !== undefined && method !== 'GET')
-        response.setHeader('zasov-position', this.position);
-      response.end(this.origin);
-    }
+    else this.#serve(method, url, response);
+  }
+
+  #serve(method: string, url: string, response: ServerResponse): void {
+    if (url === '/login') response.setHeader('zasov-session', 'begin; subject="anna"');
+    if (this.position !== undefined && method !== 'GET') response.setHeader('zasov-position', this.position);
+    response.end(this.origin);
   }
 }
 

@@ -110,7 +110,7 @@ export class MixedLoad {
 
 function codeOf(text: string): string {
   try {
-    return String((JSON.parse(text) as { code?: string }).code ?? 'of the node');
+    return (JSON.parse(text) as { code?: string }).code ?? 'of the node';
   } catch {
     return 'of the node';
   }

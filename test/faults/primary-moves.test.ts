@@ -11,7 +11,7 @@ import tap, { test } from 'tap';
 import { startDelayProxy } from '../support/delay-proxy.ts';
 import { startGateway } from '../support/start-gateway.ts';
 import { MixedLoad } from './mixed-load.ts';
-import { type LogEntry, ReplicatedCluster } from './replicated-cluster.ts';
+import { ReplicatedCluster } from './replicated-cluster.ts';
 
 tap.setTimeout(180_000);
 const EVERY_MS = 200;
@@ -155,7 +155,7 @@ await test('no acknowledged change is lost, none is doubled, nobody missed what 
   await load.stop();
   const { log } = await cluster.primary.control('state');
   const counts = new Map<string, number>();
-  for (const { id } of log as LogEntry[]) counts.set(id, (counts.get(id) ?? 0) + 1);
+  for (const { id } of log) counts.set(id, (counts.get(id) ?? 0) + 1);
   const lost = [...load.acknowledged].filter((id) => !counts.has(id));
   const doubled = [...counts].filter(([, count]) => count > 1);
   const outside = load.outside(windows);

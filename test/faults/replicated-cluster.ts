@@ -6,7 +6,7 @@ import { type ChildProgram, startProgram } from '../support/child-program.ts';
 const PROGRAM = 'test/faults/replicated-node.ts';
 
 /** One entry of a node's log. */
-export interface LogEntry {
+interface LogEntry {
   readonly key: string;
   readonly value: string;
   readonly id: string;

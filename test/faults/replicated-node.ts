@@ -47,12 +47,12 @@ function apply(entries: readonly Entry[]): void {
 /** Sends a follower what it lacks from `from` on. @returns whether it has the whole log now. */
 async function tell(follower: Follower, from: number, sentMs = Date.now()): Promise<boolean> {
   const body = JSON.stringify({ epoch, from, entries: log.slice(from), sentMs });
-  const answer = await fetch(`${follower.url}/replicate`, {
+  const heard = await fetch(`${follower.url}/replicate`, {
     method: 'POST',
     body,
     signal: AbortSignal.timeout(PEER_MS),
   });
-  const { ok, have, epoch: theirs } = (await answer.json()) as { ok: boolean; have: number; epoch: number };
+  const { ok, have, epoch: theirs } = (await heard.json()) as { ok: boolean; have: number; epoch: number };
   if (theirs > epoch) {
     role = 'replica';
     freshMs = 0;
@@ -78,9 +78,9 @@ setInterval(() => {
   for (const follower of followers) {
     const position = log.length;
     const sentMs = Date.now();
-    const send = () => void tell(follower, position, sentMs).catch(() => undefined);
-    if (follower.sync) send();
-    else setTimeout(send, ASYNC_MS);
+    const beat = () => void tell(follower, position, sentMs).catch(() => undefined);
+    if (follower.sync) beat();
+    else setTimeout(beat, ASYNC_MS);
   }
 }, BEAT_MS);
 
