@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { drawConsole } from './console/draw-console.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -126,7 +127,7 @@ async function prepareTraffic(
   closers.push(() => inForce.close());
   const limits = openLimits(foundation);
   closers.push(() => limits.close());
-  const administration = openAdministration(foundation, () => inForce.policy);
+  const administration = openAdministration(foundation, inForce, drawConsole);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -135,6 +136,7 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
+    audit: foundation.audit,
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),

@@ -14,7 +14,7 @@ import type { Budget, SignIn, Turn } from './limit-holding.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Who stands at the admin listener: one of the two, or somebody and the reason why they are not let in. */
-export type AdminVisitor = Administrator | AdminRefusal;
+export type AdminVisitor = (Administrator & { readonly certificateEndsMs?: number }) | AdminRefusal;
 
 /** No cookie, no session. */
 export const STRANGER: Verdict = { kind: 'none' };
@@ -116,7 +116,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
   }
 
   /** The administrator who asks, on the admin listener. */
-  get administrator(): Administrator | undefined {
+  get administrator(): Exclude<AdminVisitor, string> | undefined {
     return typeof this.visitor === 'object' ? this.visitor : undefined;
   }
 

@@ -1,4 +1,5 @@
 import type { KeyService } from '../api-key/api-key.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
@@ -30,6 +31,7 @@ export interface PipelineServices {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly credentials: CredentialChanges;
+  readonly audit: Pick<AuditSink, 'commit'>;
   /** The page of a person's own keys and devices. */
   readonly accountPage: AccountPage;
   readonly signer: AssertionSigner;

@@ -63,7 +63,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
     sessions: compileSessions(settings.sessions),
     apiKeys: compileApiKeys(settings),
     admins: settings.admins?.map(({ name, certificate }) => ({ name, fingerprint: certificate })),
-    adminAccess: compileAdminAccess(settings.admin_access),
+    adminAccess: compileAdminAccess(settings),
     protection: {
       headerBytes: protection.header_bytes,
       headerTimeoutMs: protection.header_timeout,
@@ -89,12 +89,16 @@ function compileStore(store: PolicySettings['store']): StoreChoice {
   return redis({ kind: 'single', url: url ?? '', username });
 }
 
-function compileAdminAccess(access: PolicySettings['admin_access']): AdminAccessPolicy {
+function compileAdminAccess({ admin_access: access, routes }: PolicySettings): AdminAccessPolicy {
   return {
     networks: access.networks.length === 0 ? undefined : networkList(access.networks),
     requiresPasskey: access.passkey === 'require',
     approvalExpiresMs: access.approval_expires,
     servers: access.servers,
+    pages: routes
+      .filter((route) => route.access === 'admin')
+      .flatMap(({ match }) => match.path ?? [])
+      .filter((path) => !path.includes('*')),
   };
 }
 

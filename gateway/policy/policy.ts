@@ -206,6 +206,8 @@ export interface AdminAccessPolicy {
   readonly approvalExpiresMs: number;
   /** `host:port` targets that they may CONNECT to. */
   readonly servers: readonly string[];
+  /** Paths at which routes for administrators begin, as far as the policy names them without wildcards. */
+  readonly pages: readonly string[];
 }
 
 /** Bounds that keep a hostile client from holding the gateway. */

@@ -1,4 +1,6 @@
 /** The page on which people see and end their own keys and sessions, over real sockets. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import tap, { test } from 'tap';
 import { SESSION_COOKIE } from '../../gateway/session/session.ts';
@@ -226,6 +228,19 @@ await test('a person ends one session, all the others, and the own', async (t) =
   t.strictSame([out.status, out.header('location')], [303, '/login']);
   t.equal(one.jar.get(SESSION_COOKIE), undefined);
   t.equal(await alive(), 0);
+});
+
+await test('what a person does to a key is on record before it is done', async (t) => {
+  const client = await person('olaf');
+  const { id } = issue('olaf');
+  await submit(client, { action: 'revoke', id });
+  const folder = join(gateway.data, 'audit');
+  const lines = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((file) => file.isFile())
+    .flatMap(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8').split('\n'));
+  const line = lines.find((each) => each.includes('"key.revoke"') && each.includes(id)) ?? '';
+  t.match(line, '"by":"owner"');
+  t.notMatch(line, 'olaf', 'and names nobody');
 });
 
 await test('people make keys as the policy allows, and no more', async (t) => {
