@@ -3,13 +3,6 @@ import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** A signed-in session or a key of another account than the one that was asked for. */
-export interface ForeignPrincipal {
-  readonly kind: 'session' | 'api_key';
-  readonly id: string;
-  readonly account: string;
-}
-
 /**
  * Raises the alarm: nobody's browser sends a session to another account's host by itself, and no program is given a key
  * for one and a host of another.

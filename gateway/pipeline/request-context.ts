@@ -9,7 +9,7 @@ import type { RequestHead } from '../proxy/request-head.ts';
 import type { CountedLimit } from '../rate-limit/window-limit.ts';
 import type { WritePosition } from '../upstream/data-position.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
-import type { ForeignPrincipal } from './account-alarm.ts';
+import type { ForeignPrincipal } from './foreign-principal.ts';
 import type { Budget, SignIn, Turn } from './limit-holding.ts';
 import type { Snapshot } from './snapshot.ts';
 
