@@ -44,7 +44,6 @@ export function createRequestReport(
       );
       countRefusal(metrics, context);
       if (failure?.code === 'account_mismatch') alarmMismatch(metrics, logger, audit, context);
-      if (failure !== undefined && route?.access === 'admin') auditAdminRefusal(audit, context);
       if (context.hidden !== undefined) auditAdminRefusal(audit, context.hidden, context);
       logger.access(accessLine(context, sentBytes, complete, gatewayMs, upstreamMs));
       if (failure !== undefined && failure.status >= SERVER_ERROR) {
