@@ -145,7 +145,7 @@ function principalVerdict(
   }
   return asker.account === account
     ? [null, `a session of ${asker.subject} opens account ${account}`]
-    : ['session_required', `a session of account ${asker.account} opens nothing of account ${account}`];
+    : ['account_mismatch', `a session of account ${asker.account} opens nothing of account ${account}`];
 }
 
 function adminVerdict(asker: Asker | undefined, admins: Administrators): Verdict {

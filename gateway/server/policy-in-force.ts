@@ -162,6 +162,8 @@ export class PolicyInForce {
     if (JSON.stringify(next.policy.listen) !== JSON.stringify(this.policy.listen)) {
       logger.warn('listeners change with a restart only; they stay where they are');
     }
+    if (next.policy.auditDirectory !== this.policy.auditDirectory)
+      logger.warn('the audit trail moves with a restart only; it stays where it is');
     for (const setting of next.notices) logger.warn('a setting is not in force in this version', { setting });
     const before = this.upstreams;
     this.policy = next.policy;
