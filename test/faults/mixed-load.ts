@@ -23,10 +23,13 @@ export class MixedLoad {
   reads = 0;
   readonly #target: Target;
   readonly #pauseMs: number;
+  readonly #connections: number;
   #isOver = false;
   #people: Promise<void>[] = [];
 
-  constructor(target: Target, pauseMs: number) {
+  /** @param connections how many each person uses in turn, with one cookie jar. */
+  constructor(target: Target, pauseMs: number, connections = 1) {
+    this.#connections = connections;
     this.#target = target;
     this.#pauseMs = pauseMs;
   }
@@ -37,10 +40,14 @@ export class MixedLoad {
         const client = new HttpsClient(this.#target);
         const answer = await client.send('POST', '/login', { body: `person-${index}` });
         if (answer.status !== 200) throw new Error(`no sign-in: ${answer.status} ${answer.text}`);
-        return client;
+        const others = Array.from(
+          { length: this.#connections - 1 },
+          () => new HttpsClient(this.#target, client.jar),
+        );
+        return [client, ...others];
       }),
     );
-    this.#people = clients.map((client, index) => this.#work(client, index));
+    this.#people = clients.map((own, index) => this.#work(own, index));
   }
 
   async stop(): Promise<void> {
@@ -55,16 +62,18 @@ export class MixedLoad {
     );
   }
 
-  async #work(client: HttpsClient, index: number): Promise<void> {
+  async #work(clients: readonly HttpsClient[], index: number): Promise<void> {
     let last = 0;
+    let turn = 0;
+    const next = () => clients[turn++ % clients.length] ?? new HttpsClient(this.#target);
     for (let count = 1; !this.#isOver; count++) {
-      if (await this.#write(client, index, count)) last = count;
+      if (await this.#write(next(), index, count)) last = count;
       for (let i = 0; i < READS_AFTER_WRITE && !this.#isOver; i++) {
-        await this.#read(client, index, last);
+        await this.#read(next(), index, last);
         await pause(this.#pauseMs);
       }
     }
-    client.close();
+    for (const client of clients) client.close();
   }
 
   async #write(client: HttpsClient, index: number, count: number): Promise<boolean> {

@@ -36,6 +36,7 @@ routing:
   failover: [msk, spb, nsk]
   reads: nearest
   max_lag: 5s
+  write_wait: 2s
   retry: { attempts: 2 }
 routes:
   - { name: static, match: { path: ["/static/**", "/login"] }, access: public, limit: anonymous }
