@@ -9,6 +9,7 @@ import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { TunnelRequest } from '../proxy/tunnel-request.ts';
 import { ADMIN_LIFETIME_MS } from '../session/session.ts';
+import type { RegionConditions } from '../upstream/region-condition.ts';
 import { AdminTunnel, type TunnelEnd } from './admin-tunnel.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
@@ -20,6 +21,9 @@ interface AdminTunnelsParts {
   readonly refusals: RefusalLog;
   /** The servers of the policy in force, `host:port`. */
   servers(): readonly string[];
+  /** Regions of the policy in force, with the servers that stand in each. */
+  regions(): readonly { readonly id: string; readonly servers: readonly string[] }[];
+  readonly conditions: RegionConditions;
   /** How long the policy lets streams live. */
   maxAgeMs(): number;
 }
@@ -31,9 +35,13 @@ interface AdminTunnelsParts {
 export class AdminTunnels {
   readonly #parts: AdminTunnelsParts;
   readonly #open = new Set<AdminTunnel>();
+  readonly #stopListening: () => void;
 
   constructor(parts: AdminTunnelsParts) {
     this.#parts = parts;
+    this.#stopListening = parts.conditions.onChange((_region, condition) => {
+      if (condition === 'sealed') this.cut('sealed', ({ server }) => this.#isSealed(server));
+    });
   }
 
   /** Those that are open or being opened now. */
@@ -69,6 +77,10 @@ export class AdminTunnels {
       refuse(request, 'route_denied');
       return;
     }
+    if (this.#isSealed(server)) {
+      refuse(request, 'upstream_unreachable');
+      return;
+    }
     const id = randomBytes(6).toString('base64url');
     const facts = { id, administrator: name, server, openedMs: parts.clock.now(), connection };
     const tunnel = new AdminTunnel(facts, (reason) => this.#ended(tunnel, reason));
@@ -87,6 +99,21 @@ export class AdminTunnels {
       return;
     }
     tunnel.join(request.accept(), Math.min(parts.maxAgeMs(), ADMIN_LIFETIME_MS));
+  }
+
+  /** Cuts all and listens no more. */
+  close(): void {
+    this.#stopListening();
+    this.cut('stopped');
+  }
+
+  #isSealed(server: string): boolean {
+    return this.#parts
+      .regions()
+      .some(
+        ({ id, servers }) =>
+          servers.some((each) => each.toLowerCase() === server) && this.#parts.conditions.of(id) === 'sealed',
+      );
   }
 
   async #record({ id, administrator, server }: AdminTunnel, peer: string): Promise<void> {

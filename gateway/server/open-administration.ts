@@ -38,6 +38,8 @@ export function openAdministration(
     metrics,
     refusals,
     servers: () => policy().adminAccess.servers,
+    regions: () => policy().regions,
+    conditions: foundation.regions.conditions,
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
   });
   return {
