@@ -219,6 +219,12 @@ function operationMetrics(registry: MetricRegistry) {
       help: 'Policy sets loaded while running, by result.',
       labels: ['result'],
     }),
+    policyHeld: registry
+      .gauge({
+        name: 'zasov_policy_held',
+        help: 'Whether policies that lower a protection wait for both administrators (1).',
+      })
+      .child({}),
     storeSeconds: registry.histogram({
       name: 'zasov_store_seconds',
       help: 'Time of an operation of the session store.',

@@ -21,6 +21,8 @@ import type { RelayHub } from './worker-relay.ts';
 /** What a node with several workers is started with, beside its foundation. */
 export interface NodeSettings {
   readonly policies: string;
+  /** What the first set is read from: the same, or a kept one. */
+  readonly firstPolicies: string;
   readonly logFile: string | undefined;
   readonly count: number;
   readonly hub: RelayHub;
@@ -60,6 +62,8 @@ export async function serveNode(
     logger,
     metrics,
     path: settings.policies,
+    firstPath: settings.firstPolicies,
+    guard: foundation.admins.guard,
     directory: join(data, 'policies-in-force'),
     read: (path, original) => readPolicies(path, environment, original),
     loadCertificates: (policy) => foundation.loadCertificates(policy),
@@ -125,6 +129,7 @@ export async function serveNode(
       path: settings.policies,
       loaded_at: policies.loadedAt,
       last_reload: policies.lastReload,
+      held: foundation.admins.guard.held ?? null,
     },
     listeners,
     sessions: await sessions.count(),
@@ -149,6 +154,7 @@ export async function serveNode(
     ),
     every(CERTIFICATES_MS, reload),
     watchPolicy(settings.policies, () => void reload()),
+    foundation.admins.onPolicyApproved(() => void reload()),
   );
   return {
     listeners,
