@@ -9,6 +9,7 @@ import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { OwnWrites } from './pipeline/own-writes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
+import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
 import { watchPolicy } from './policy/watch-policy.ts';
@@ -24,6 +25,7 @@ import {
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { LimitTable } from './rate-limit/limit-table.ts';
@@ -124,6 +126,7 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
+  const administration = openAdministration(foundation, () => inForce.policy);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -132,7 +135,8 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
-    report: createRequestReport(metrics, logger),
+    report: createRequestReport(metrics, logger, foundation.audit),
+    administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     limits: new LimitTable(clock, foundation.limits),
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
@@ -143,7 +147,7 @@ async function prepareTraffic(
     every(TICK_MS, () => sessions.tick().catch(failed)),
     every(TICK_MS, () => apiKeys.tick()),
   );
-  return { inForce, pipeline, endpoint, authority };
+  return { inForce, pipeline, endpoint, authority, administration };
 }
 
 /** Serves in this process. */
@@ -155,15 +159,17 @@ async function serveAlone(
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
+  const { policy } = first;
   await foundation.admins.guard.start(first.candidate);
-  const { inForce, pipeline, endpoint, authority } = await prepareTraffic(foundation, first.policy, closers, {
+  const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
     takeAnonymous: (network, countHere) => countHere(network),
   });
+  const { inForce, pipeline, endpoint, authority } = traffic;
   const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
   collectPrincipals(foundation);
-  const open = await openListeners({ ...foundation, inForce, pipeline, endpoint });
+  const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
   const control = await startControlServer(join(data, 'control.sock'), {
     status: () => open.status(policies),
@@ -181,6 +187,7 @@ async function serveAlone(
   if (first.isKept) await reload();
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });
+  foundation.audit.note(startEvent(version, policy));
   return {
     listeners: open.listeners,
     trust: trustOf(authority),
@@ -188,6 +195,7 @@ async function serveAlone(
     stop: async () => {
       open.setReady(false);
       logger.info('draining', { open: pipeline.open });
+      foundation.audit.note({ event: 'gateway.stopping' });
       open.stopAccepting();
       await pipeline.drain(inForce.policy.protection.drainMs);
       await closeAll(closers);
@@ -225,12 +233,14 @@ async function supervise(
   );
   if (first.isKept) await node.reload();
   logger.info('serving', { version: options.version, workers: count, ...node.listeners });
+  foundation.audit.note(startEvent(options.version, first.policy, count));
   return {
     listeners: node.listeners,
     trust: trustOf(node.authority),
     reload: () => node.reload(),
     stop: async () => {
       logger.info('draining', { workers: count });
+      foundation.audit.note({ event: 'gateway.stopping' });
       await node.drain();
       await closeAll(closers);
       logger.info('stopped');

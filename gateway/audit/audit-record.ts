@@ -91,7 +91,7 @@ const ITEMS_LIMIT = 64;
 const FACTS_LIMIT = 40;
 /** Facts that look drawn at random and are public: ids, keyed hashes and hashes of texts. */
 const PUBLIC_NAMES = new Set(
-  'person session key successor operation proposal policy signature record request others'.split(' '),
+  'id person session key successor operation proposal policy signature record request others'.split(' '),
 );
 const PUBLIC_TEXT = /^(?:sha256:)?[0-9a-f]{64}$/;
 

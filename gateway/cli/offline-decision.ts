@@ -113,11 +113,12 @@ function verdict(
       return ['route_denied', 'the route denies everybody'];
     case 'admin':
       return adminVerdict(asker, admins);
+    case 'public':
+      return [null, 'the route is open to everybody'];
     default:
-      if (asker?.kind === 'admin') return ['not_found', 'the admin listener serves admin routes only'];
-      return access === 'public'
-        ? [null, 'the route is open to everybody']
-        : principalVerdict(access, account, asker);
+      if (asker?.kind === 'admin')
+        return ['not_found', 'the admin listener serves admin and public routes only'];
+      return principalVerdict(access, account, asker);
   }
 }
 

@@ -1,4 +1,5 @@
 import { runAdmins } from './admins.ts';
+import { runAudit } from './audit.ts';
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
@@ -45,6 +46,7 @@ const COMMANDS: Record<string, Command> = {
     summary: 'enrol                                    the two administrators',
     run: runAdmins,
   },
+  audit: { summary: 'verify | tail [--follow] | key            the audit trail', run: runAudit },
   status: { summary: '[--data DIR] [--json]                   what a running gateway says', run: runStatus },
   reload: { summary: '[--data DIR]                            read the policies again', run: runReload },
   schema: {

@@ -46,6 +46,7 @@ interface Row {
   readonly created_at: string;
   readonly last_seen_at: string;
   readonly generation: number;
+  readonly administrator?: boolean;
 }
 
 async function list(flags: Flags): Promise<number> {
@@ -57,7 +58,7 @@ async function list(flags: Flags): Promise<number> {
     const cells = rows.map((row) => [
       row.id,
       row.account,
-      row.subject ?? '-',
+      row.administrator === true ? `${row.subject ?? ''} (administrator)` : (row.subject ?? '-'),
       row.state,
       row.created_at,
       row.last_seen_at,

@@ -2,7 +2,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import { parseBodyFields } from '../policy/body-fields.ts';
 import type { BodyFields } from '../policy/recognition.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
-import { isForeignSite } from './authorize.ts';
+import { isForeignSite } from './cross-site.ts';
 import { limitAccountPage } from './limit.ts';
 import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';

@@ -4,6 +4,7 @@ import type { Verdict } from '../session/session.ts';
 import { countSpellings, findAccount } from './account.ts';
 import { authenticateKey, takesKeys } from './authenticate-key.ts';
 import { refuseClosedRoute } from './authorize.ts';
+import { isHidden } from './hidden-route.ts';
 import { refuseOtherReading } from './other-reading.ts';
 import { STRANGER, type RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -24,17 +25,25 @@ export const ROTATE_PATH = '/.zasov/keys/rotate';
 export function enter(context: RequestContext): void {
   const { policy } = context.snapshot;
   const account = findAccount(policy.accounts, context.host, (name) => context.header(name));
-  if (account === undefined)
+  const isOwn = context.path.startsWith(OWN_PREFIX);
+  // The gateway's own pages for administrators are of no account.
+  if (account === undefined && !(isOwn && context.administrator !== undefined))
     throw new GatewayError('account_unknown', `no account under host "${context.host}"`);
   if (policy.accounts.kind === 'header') refuseOtherAccount(context, policy.accounts.header);
-  context.account = account;
-  if (context.path.startsWith(OWN_PREFIX)) {
+  context.account = account ?? '';
+  if (isOwn) {
     takeKey(context, context.path === ROTATE_PATH);
     return;
   }
-  context.route = findRoute(policy.routes, context);
-  refuseClosedRoute(context);
-  refuseOtherReading(context);
+  const route = findRoute(policy.routes, context);
+  if (isHidden(context, route)) context.hidden = route;
+  else {
+    context.route = route;
+    refuseClosedRoute(context);
+    refuseOtherReading(context);
+  }
+  // As for a path of our own that does not exist: no limit counts it, and no key is taken.
+  if (context.hidden !== undefined) context.route = undefined;
   takeKey(context, takesKeys(context.route?.access ?? 'deny'));
 }
 
@@ -57,9 +66,10 @@ export function authenticate(
   if (context.presentedKey !== undefined) return authenticateKey(context, keys, context.presentedKey);
   if (context.cookieToken === undefined || context.route?.access === 'api_key') return undefined;
   // Pages ask the gateway's own paths by themselves, so that is no sign of a person either; its one page is.
-  const isPassive = context.path.startsWith(OWN_PREFIX)
-    ? context.path !== ACCOUNT_PATH
-    : context.snapshot.policy.sessions.isPassive(context.path);
+  const isPassive =
+    context.path.startsWith(OWN_PREFIX) || context.hidden !== undefined
+      ? context.path !== ACCOUNT_PATH
+      : context.snapshot.policy.sessions.isPassive(context.path);
   const verdict = sessions.authenticate(context.cookieToken, context, isPassive);
   if (verdict instanceof Promise) return verdict.then((found) => admit(context, found));
   admit(context, verdict);

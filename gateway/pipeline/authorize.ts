@@ -1,17 +1,21 @@
 import { GatewayError } from '../core/gateway-error.ts';
+import { authorizeAdministrator, refuseOtherRoutes } from './admit-administrator.ts';
 import { authorizeKey } from './authorize-key.ts';
+import { refuseCrossSite } from './cross-site.ts';
+import { refuseHidden } from './hidden-route.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Closes routes that nobody may enter before anybody is asked who they are. */
 export function refuseClosedRoute(context: RequestContext): void {
+  if (context.administrator !== undefined) {
+    refuseOtherRoutes(context);
+    return;
+  }
   switch (context.route?.access) {
     case undefined:
       throw new GatewayError('route_denied', 'no route matches');
     case 'deny':
       throw new GatewayError('route_denied', `route "${context.route.name}" denies everybody`);
-    case 'admin':
-      // On this listener the administrators' routes do not exist.
-      throw new GatewayError('not_found', `route "${context.route.name}" is for the admin listener`);
     default:
   }
 }
@@ -19,10 +23,15 @@ export function refuseClosedRoute(context: RequestContext): void {
 /**
  * Decides whether the principal may use the route, after authentication.
  *
- * @throws GatewayError `session_required`, `session_ended`, `key_missing`, `key_scope`, `key_network`, `cross_site`.
+ * @throws GatewayError `not_found`, `session_required`, `session_ended`, `key_missing`, `key_scope`, `key_network`, `cross_site`.
  */
 export function authorize(context: RequestContext): void {
   const { route, verdict, session, key } = context;
+  refuseHidden(context);
+  if (context.administrator !== undefined) {
+    authorizeAdministrator(context);
+    return;
+  }
   if (key !== undefined) {
     // Another site cannot make a browser send a key.
     authorizeKey(context, key);
@@ -37,32 +46,4 @@ export function authorize(context: RequestContext): void {
     throw new GatewayError('session_required', 'no live session');
   }
   if (session !== undefined) refuseCrossSite(context);
-}
-
-/**
- * Refuses unsafe requests that another site started (OWASP CSRF Cheat Sheet, Fetch Metadata; sibling hosts count as
- * other sites, because one account must not act in another). Clients that send neither header are no browsers.
- *
- * @throws GatewayError `cross_site`.
- */
-export function refuseCrossSite(context: RequestContext): void {
-  if (context.method === 'GET' || context.method === 'HEAD' || context.method === 'OPTIONS') return;
-  if (isForeignSite(context) && !context.snapshot.policy.sessions.allowsCrossSite(context.path)) {
-    throw new GatewayError(
-      'cross_site',
-      `an unsafe request from ${context.head.fetchSite ?? 'another origin'}`,
-    );
-  }
-}
-
-/** Whether the browser says that another site started a request. */
-export function isForeignSite({ head, message }: RequestContext): boolean {
-  const { fetchSite, origin } = head;
-  if (fetchSite !== undefined) return fetchSite !== 'same-origin' && fetchSite !== 'none';
-  return origin !== undefined && !isOwnOrigin(origin, message.authority);
-}
-
-/** Whether an `Origin` header names the host that the request went to, over TLS. */
-export function isOwnOrigin(origin: string, authority: string): boolean {
-  return origin.toLowerCase() === `https://${authority.toLowerCase()}`;
 }

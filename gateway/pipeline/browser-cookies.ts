@@ -1,7 +1,6 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Glob } from '../core/glob.ts';
 import { parseCookies } from '../core/cookie.ts';
-import { SESSION_COOKIE } from '../session/session.ts';
 import { WROTE_COOKIE } from './own-writes.ts';
 
 /** A `Cookie` header taken apart into ours and theirs. */
@@ -14,25 +13,25 @@ export interface BrowserCookies {
   readonly rest: string;
 }
 
-const OURS = `${SESSION_COOKIE}=`;
+const EQUALS = 0x3d;
 const NONE: BrowserCookies = { token: undefined, wrote: undefined, rest: '' };
 
 /**
  * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
  * are kept on the server, those under `strip`, and all names of the gateway's own.
  *
+ * @param own name of the session cookie of this listener.
  * @throws GatewayError `bad_cookie` when the gateway's cookie came twice: one of them was planted.
  */
-export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
+export function takeCookies(header: string, own: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
   // The steady state: a browser that holds our cookie and nothing else.
-  if (header.startsWith(OURS) && !header.includes(';'))
-    return { token: header.slice(OURS.length), wrote: undefined, rest: '' };
+  if (isAlone(header, own)) return { token: header.slice(own.length + 1), wrote: undefined, rest: '' };
   let token: string | undefined;
   let wrote: string | undefined;
   let rest = '';
   for (const { name, value } of parseCookies(header)) {
-    if (name === SESSION_COOKIE) {
+    if (name === own) {
       if (token !== undefined)
         throw new GatewayError('bad_cookie', 'two session cookies came with one request');
       token = value;
@@ -47,6 +46,10 @@ export function takeCookies(header: string, isVaulted: Glob, isStripped: Glob): 
 
 function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {
   return isKept(name, isVaulted, isStripped) || hidesKept(name, value, isVaulted, isStripped);
+}
+
+function isAlone(header: string, name: string): boolean {
+  return header.startsWith(name) && header.charCodeAt(name.length) === EQUALS && !header.includes(';');
 }
 
 /**

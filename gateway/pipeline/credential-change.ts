@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import type { KeyService } from '../api-key/api-key.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { SessionService } from '../session/session.ts';
 import type { Intent, IntentFolder } from './intent-folder.ts';
@@ -37,6 +38,8 @@ export interface CredentialChangeOptions {
   readonly keys: Pick<KeyService, 'credentialsChanged' | 'hold'>;
   readonly folder: IntentFolder;
   readonly notice: Notice;
+  /** Gets one record for all that a change brought about. */
+  readonly audit: Pick<AuditSink, 'note'>;
   /** How long an answer is held up, in ms. Default 5000. */
   readonly answerMs?: number;
 }
@@ -51,7 +54,7 @@ const LAST_RETRY_MS = 2000;
  * that is killed between any two steps leaves an intent, and both halves of step 2 may be done twice.
  */
 export function createCredentialChanges(options: CredentialChangeOptions): CredentialChanges {
-  const { sessions, keys, folder, notice, answerMs = ANSWER_MS } = options;
+  const { sessions, keys, folder, notice, audit, answerMs = ANSWER_MS } = options;
   const waits = new Set<() => void>();
   /** Intents that this process works on. */
   const running = new Map<string, Promise<CredentialOutcome>>();
@@ -89,6 +92,11 @@ export function createCredentialChanges(options: CredentialChangeOptions): Crede
       insist(() => sessions.endPerson(account, subject, 'credentials')),
       insist(() => keys.credentialsChanged(account, subject)),
     ]);
+    audit.note({
+      event: 'credentials.changed',
+      facts: { account, sessions_ended: sessionsEnded, keys_rotated: keysRotated },
+      person: { account, subject },
+    });
     await folder.remove(name);
     release();
     notice('info', 'credentials changed', { account, sessionsEnded, keysRotated });

@@ -22,9 +22,14 @@ export function ownEndpoint(
   services: PipelineServices,
   openBody: () => RequestBody | undefined,
 ): OwnAnswer | Promise<OwnAnswer> {
+  const { administrator } = context;
+  const forAdmin = administrator && services.administration.answer(context, administrator, openBody());
+  if (forAdmin !== undefined) return forAdmin;
   if (context.path === '/.zasov/session') return answer(context, sessionProbe(context), 'no-store');
   if (context.path === '/.zasov/jwks.json')
     return answer(context, { keys: services.publicKeys }, 'public, max-age=300');
+  // What follows is for people of the CRM and their programs.
+  if (administrator !== undefined) throw new GatewayError('not_found', `no endpoint ${context.path}`);
   if (context.path === ACCOUNT_PATH) return accountDoor(context, services, openBody);
   if (context.path === ROTATE_PATH)
     return renewKey(context, services.keys).then((next) => json(context, next, 'no-store'));

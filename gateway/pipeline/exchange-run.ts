@@ -8,19 +8,21 @@ import { RequestBody } from '../proxy/request-body.ts';
 import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { ADMIN_BODY_BYTES } from './admin-services.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
 import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
-import type { OwnAnswer } from './own-page.ts';
 import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
@@ -70,6 +72,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const context = this.#context;
     try {
       guard(context);
+      const refused = refuseVisitor(context, this.#services);
+      if (refused !== undefined) {
+        refused.catch((error: unknown) => this.fail(error));
+        return;
+      }
       enter(context);
       limitClient(context, this.#services.limits);
       const pending = authenticate(context, this.#services);
@@ -83,13 +90,22 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services, () => this.#openBody(ACCOUNT_BODY_BYTES));
+      const limit = context.administrator === undefined ? ACCOUNT_BODY_BYTES : ADMIN_BODY_BYTES;
+      const own = ownEndpoint(context, this.#services, () => this.#openBody(limit));
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
     }
     authorize(context);
     limitPrincipal(context, this.#services.limits);
+    const { administrator } = context;
+    const recorded = administrator && this.#services.administration.record(context, administrator);
+    if (recorded === undefined) this.#authorized();
+    else recorded.then(() => this.#authorized()).catch((error: unknown) => this.fail(error));
+  }
+
+  #authorized(): void {
+    const context = this.#context;
     const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
     if (!mayRecognise(context.snapshot.policy, context)) {
       this.#forward(body);

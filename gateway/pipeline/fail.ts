@@ -1,5 +1,5 @@
 import { GatewayError } from '../core/gateway-error.ts';
-import { CLEARING_COOKIE } from '../session/session.ts';
+import { CLEARING_ADMIN_COOKIE, CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
 import { ACCOUNT_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
 import { limitHeaders } from './limit.ts';
@@ -30,7 +30,7 @@ export function failureAnswer(
     context.requestId,
   ];
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
-  if (clearsCookie(context)) headers.push('set-cookie', CLEARING_COOKIE);
+  if (clearsCookie(context)) headers.push('set-cookie', clearingCookie(context));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
   headers.push(...keyHeaders(context), ...limitHeaders(context));
@@ -95,9 +95,15 @@ function clearsCookie({ verdict, endedHere }: RequestContext): boolean {
   return endedHere || (verdict.kind === 'ended' && verdict.reason !== 'login');
 }
 
+/** What removes the session's cookie from the browser, on whichever listener. */
+function clearingCookie({ administrator }: RequestContext): string {
+  return administrator === undefined ? CLEARING_COOKIE : CLEARING_ADMIN_COOKIE;
+}
+
 function redirectsToLogin(context: RequestContext, error: GatewayError): boolean {
   if (error.code !== 'session_required' && error.code !== 'session_ended') return false;
   // An upgrade cannot follow a redirect, and the login page itself must not redirect to itself.
-  if (!context.isPageLoad || context.route?.onUnauthenticated === '401') return false;
+  const isWanted = context.isPageLoad && context.administrator === undefined;
+  if (!isWanted || context.route?.onUnauthenticated === '401') return false;
   return context.path !== context.snapshot.policy.sessions.loginPage;
 }

@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/gateway-error.ts';
+import { ADMIN_COOKIE, SESSION_COOKIE } from '../session/session.ts';
 import { takeCookies } from './browser-cookies.ts';
 import { hostName } from './host.ts';
 import { checkTarget } from './path.ts';
@@ -32,7 +33,8 @@ export function guard(context: RequestContext): void {
   if (!context.snapshot.servesHost(context.host))
     throw new GatewayError('bad_host', `no certificate is for the host "${context.host}"`);
   const { sessions } = context.snapshot.policy;
-  const { token, wrote, rest } = takeCookies(head.cookie, sessions.isVaulted, sessions.isStripped);
+  const own = context.visitor === undefined ? SESSION_COOKIE : ADMIN_COOKIE;
+  const { token, wrote, rest } = takeCookies(head.cookie, own, sessions.isVaulted, sessions.isStripped);
   context.cookieToken = token;
   context.wroteToken = wrote;
   context.cookies = rest;

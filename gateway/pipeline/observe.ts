@@ -6,6 +6,7 @@ import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
+import { observeAdministrator } from './observe-administrator.ts';
 import { handOut } from './hand-out.ts';
 import type { Recognition } from './recognise.ts';
 import type { RequestContext } from './request-context.ts';
@@ -18,10 +19,12 @@ export function isUneventful(
   recognition: Recognition | undefined,
   headers: IncomingHttpHeaders,
 ): boolean {
-  const { verdict, session, key } = context;
+  const { verdict, session, key, administrator } = context;
   if (key?.stopped === true) return false;
   const isQuiet =
-    verdict.kind === 'none' || (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
+    // An administrator without a session is given one.
+    (verdict.kind === 'none' && administrator === undefined) ||
+    (verdict.kind === 'live' && !verdict.due && session?.ended === undefined);
   return (
     isQuiet &&
     recognition === undefined &&
@@ -48,13 +51,24 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
-  const change =
-    context.key === undefined
-      ? await observeSession(context, services, outcome, answer)
-      : await observeKey(context, services, context.key, outcome.changed);
+  const change = await observePrincipal(context, services, outcome, answer);
   if (recognition === undefined || recognition.handOuts.length === 0) return change;
   const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
   return replacement === undefined ? change : { ...change, replacement };
+}
+
+function observePrincipal(
+  context: RequestContext,
+  services: PipelineServices,
+  outcome: AnswerOutcome,
+  answer: ObservedAnswer,
+): Promise<AnswerChange> {
+  const { administrator, key } = context;
+  if (administrator !== undefined)
+    return observeAdministrator(context, services, administrator, outcome, answer);
+  return key === undefined
+    ? observeSession(context, services, outcome, answer)
+    : observeKey(context, services, key, outcome.changed);
 }
 
 async function observeSession(
@@ -77,6 +91,7 @@ async function observeSession(
       setCookies,
       replaces: session,
     });
+    services.ownWrites.began(context, begun.session.id);
     return { setCookie: begun.setCookie };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {

@@ -80,11 +80,15 @@ export class OwnWrites {
     return this.#noteWrite(context, write);
   }
 
-  #noteWrite(
-    { key, session, snapshot }: RequestContext,
-    write: WritePosition | undefined,
-  ): string | undefined {
+  /** The answer that was noted began a session, which is the one to remember. */
+  began({ wroteCookie, wrote, snapshot }: RequestContext, sessionId: string): void {
+    if (wroteCookie !== undefined) this.#remember(sessionId, wrote, snapshot.upstreams);
+  }
+
+  #noteWrite(context: RequestContext, write: WritePosition | undefined): string | undefined {
+    const { key, session, snapshot } = context;
     const { upstreams } = snapshot;
+    context.wrote = write;
     if (key !== undefined) {
       this.#remember(`${key.account} ${key.subject}`, write, upstreams);
       return undefined;

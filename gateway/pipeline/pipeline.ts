@@ -7,7 +7,7 @@ import { createWebSocketForwarder } from '../proxy/websocket-forwarder.ts';
 import { clientAddress } from './client-address.ts';
 import { ExchangeRun, type OpenStream } from './exchange-run.ts';
 import { traceAndSpan } from './random-ids.ts';
-import { RequestContext } from './request-context.ts';
+import { type AdminVisitor, RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import type { Snapshot } from './snapshot.ts';
 import { UpgradeRun } from './upgrade-run.ts';
@@ -52,17 +52,23 @@ export class Pipeline {
     return this.#open;
   }
 
-  /** Takes one request. Never throws. */
-  handle(exchange: Exchange): void {
+  /** Takes one request. Never throws. @param visitor who stands at the admin listener, where it came in there. */
+  handle(exchange: Exchange, visitor?: AdminVisitor): void {
     this.#open++;
-    const context = this.#context(exchange);
+    const context = this.#context(exchange, visitor);
     new ExchangeRun(context, exchange, this.#services, this.#streams, this.#whenDone).start();
   }
 
   /** Takes one WebSocket handshake. Never throws. */
-  upgrade(message: MessageHead, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  upgrade(
+    message: MessageHead,
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    visitor?: AdminVisitor,
+  ): void {
     this.#open++;
-    const run = new UpgradeRun(this.#context(message), request, socket, this.#services, () => {
+    const run = new UpgradeRun(this.#context(message, visitor), request, socket, this.#services, () => {
       this.#streams.delete(run);
       this.#done();
     });
@@ -84,11 +90,11 @@ export class Pipeline {
     });
   }
 
-  #context(message: MessageHead): RequestContext {
+  #context(message: MessageHead, visitor: AdminVisitor | undefined): RequestContext {
     const { policy } = this.#snapshot;
     const head = readRequestHead(message.rawHeaders, policy.apiKeys.heldHeaders);
     const address = clientAddress(message.peerAddress, head, policy.trustedProxies);
-    return new RequestContext(this.#snapshot, message, head, traceAndSpan(), address);
+    return new RequestContext(this.#snapshot, message, head, traceAndSpan(), address, visitor);
   }
 
   #done(): void {

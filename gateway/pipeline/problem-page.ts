@@ -8,8 +8,13 @@ interface PageText {
   readonly advice: string;
 }
 
-const ENGLISH: Record<'session' | 'denied' | 'away' | 'busy' | 'broken', PageText> = {
+const ENGLISH: Record<'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'broken', PageText> = {
   session: { title: 'Please sign in', advice: 'Your session is over. Sign in again to continue.' },
+  certificate: {
+    title: 'Your certificate is needed',
+    advice:
+      'This door opens for the two administrators only. Import your certificate, choose it when the browser asks, and renew it before it ends.',
+  },
   denied: {
     title: 'This page is closed',
     advice: 'No rule lets you in here. Ask your administrator if you should be.',
@@ -27,6 +32,11 @@ const ENGLISH: Record<'session' | 'denied' | 'away' | 'busy' | 'broken', PageTex
 
 const RUSSIAN: typeof ENGLISH = {
   session: { title: 'Войдите, пожалуйста', advice: 'Сеанс завершён. Войдите ещё раз, чтобы продолжить.' },
+  certificate: {
+    title: 'Нужен ваш сертификат',
+    advice:
+      'Эта дверь открывается только для двух администраторов. Установите свой сертификат, выберите его, когда браузер спросит, и обновляйте до истечения срока.',
+  },
   denied: {
     title: 'Страница закрыта',
     advice: 'Ни одно правило не пускает вас сюда. Если доступ нужен, обратитесь к администратору.',
@@ -88,6 +98,7 @@ export function prefersRussian(acceptLanguage: string): boolean {
 
 function pageKind(code: ProblemCode, status: number): keyof typeof ENGLISH {
   if (code === 'session_required' || code === 'session_ended') return 'session';
+  if (code.startsWith('certificate_')) return 'certificate';
   if (status === 401 || status === 403 || status === 404) return 'denied';
   if (status === 429) return 'busy';
   return status >= 500 ? 'away' : 'broken';

@@ -3,7 +3,7 @@ import { parseBodyFields } from '../policy/body-fields.ts';
 import { valuesOf } from '../policy/parameter-name.ts';
 import type { BodyFields, RequestRule, ValueSource } from '../policy/recognition.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
-import { refuseCrossSite } from './authorize.ts';
+import { refuseCrossSite } from './cross-site.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
 

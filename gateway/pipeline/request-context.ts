@@ -1,3 +1,4 @@
+import type { Administrator, AdminRefusal } from '../admin/admin.ts';
 import type { LiveKey } from '../api-key/api-key.ts';
 import type { GatewayError } from '../core/gateway-error.ts';
 import type { MatchableRequest } from '../policy/recognition.ts';
@@ -6,8 +7,12 @@ import type { MessageHead } from '../proxy/exchange.ts';
 import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
 import type { CountedLimit } from '../rate-limit/request-limit.ts';
+import type { WritePosition } from '../upstream/data-position.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
 import type { Snapshot } from './snapshot.ts';
+
+/** Who stands at the admin listener: one of the two, or somebody and the reason why they are not let in. */
+export type AdminVisitor = Administrator | AdminRefusal;
 
 /** No cookie, no session. */
 export const STRANGER: Verdict = { kind: 'none' };
@@ -23,6 +28,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   /** `performance.now()` at arrival, for durations. */
   readonly startMs: number;
   readonly clientAddress: string;
+  /** Who stands at the admin listener; `undefined` on every other one. */
+  readonly visitor: AdminVisitor | undefined;
   // Guard.
   host = '';
   path = '';
@@ -32,6 +39,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   // Account and route.
   account = '';
   route: Route | undefined;
+  /** The route for administrators that the path leads to on a listener where it does not exist; `route` is none then. */
+  hidden: Route | undefined;
   /** The API key's text, as the client sent it; a secret. */
   presentedKey: string | undefined;
   /** Whether a key stood in the query, so that no page may tell others its own address. */
@@ -60,6 +69,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   forwarding: Forwarding | undefined;
   /** `Set-Cookie` value for a browser that has changed something. */
   wroteCookie: string | undefined;
+  /** How far that change is in the log of its node, where that says so. */
+  wrote: WritePosition | undefined;
   detachStream: (() => void) | undefined;
   status = 0;
   failure: GatewayError | undefined;
@@ -71,6 +82,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
     head: RequestHead,
     traceAndSpan: string,
     clientAddress: string,
+    visitor?: AdminVisitor,
   ) {
     this.snapshot = snapshot;
     this.message = message;
@@ -80,10 +92,21 @@ export class RequestContext implements MatchableRequest, ClientContext {
     this.spanId = traceAndSpan.slice(32);
     this.startMs = performance.now();
     this.clientAddress = clientAddress;
+    this.visitor = visitor;
   }
 
   get method(): string {
     return this.message.method;
+  }
+
+  /** The administrator who asks, on the admin listener. */
+  get administrator(): Administrator | undefined {
+    return typeof this.visitor === 'object' ? this.visitor : undefined;
+  }
+
+  /** What an administrator's session is bound to. */
+  get certificate(): string | undefined {
+    return this.administrator?.fingerprint;
   }
 
   get userAgent(): string {
@@ -117,6 +140,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
 
   /** The person that the request runs as, once authenticated on a route that wants one. */
   get subject(): string | undefined {
+    // An administrator is nobody of the CRM, whatever name they have.
+    if (this.administrator !== undefined) return undefined;
     return this.session?.subject ?? this.key?.subject;
   }
 

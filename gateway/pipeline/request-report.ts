@@ -1,6 +1,8 @@
+import type { AuditSink } from '../core/audit-event.ts';
 import type { GatewayMetrics, RequestRecorder } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Route } from '../policy/policy.ts';
+import { auditAdminRefusal } from './audit-report.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
 
@@ -10,7 +12,11 @@ const VERSIONS = { 'http/1.0': '1.0', 'http/1.1': '1.1', h2: '2' } as const;
 const SERVER_ERROR = 500;
 
 /** Turns what the pipeline reports into the access log and the metrics. */
-export function createRequestReport(metrics: GatewayMetrics, logger: Logger): PipelineReport {
+export function createRequestReport(
+  metrics: GatewayMetrics,
+  logger: Logger,
+  audit: Pick<AuditSink, 'note'>,
+): PipelineReport {
   const byRoute = new WeakMap<Route, RequestRecorder>();
   const own = metrics.requestRecorder('-', '-');
   const recorderFor = (route: Route | undefined): RequestRecorder => {
@@ -27,7 +33,8 @@ export function createRequestReport(metrics: GatewayMetrics, logger: Logger): Pi
   };
   return {
     finished: (context, sentBytes, complete) => {
-      const { route, failure } = context;
+      const { failure } = context;
+      const route = context.route ?? context.hidden;
       const { gatewayMs, upstreamMs } = times(context);
       recorderFor(route).record(
         context.status,
@@ -35,6 +42,7 @@ export function createRequestReport(metrics: GatewayMetrics, logger: Logger): Pi
         upstreamMs === undefined ? undefined : upstreamMs / 1000,
       );
       countRefusal(metrics, context);
+      if (failure !== undefined && route?.access === 'admin') auditAdminRefusal(audit, context);
       logger.access(accessLine(context, sentBytes, complete, gatewayMs, upstreamMs));
       if (failure !== undefined && failure.status >= SERVER_ERROR) {
         logger.warn('request failed', { id: context.requestId, error: failure });
@@ -70,7 +78,7 @@ function accessLine(
     upstreamMs,
     clientAddress: context.clientAddress,
     protocol: VERSIONS[context.message.protocol],
-    route: context.route?.name,
+    route: (context.route ?? context.hidden)?.name,
     account: context.account,
     sessionId: context.session?.id,
     subjectHash: undefined,
@@ -94,12 +102,12 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
   return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
-function countRefusal(metrics: GatewayMetrics, { failure, route, counted }: RequestContext): void {
+function countRefusal(metrics: GatewayMetrics, { failure, hidden, counted }: RequestContext): void {
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
   if (failure.code === 'rate_limited') {
     const isOver = counted !== undefined && counted.slot.remaining < 0;
     metrics.rateLimited.child({ limit: isOver ? counted.rate.name : 'anonymous' }).inc();
   }
-  if (route?.access === 'admin') metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
+  if (hidden !== undefined) metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

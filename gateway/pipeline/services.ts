@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
+import type { AdminServices } from './admin-services.ts';
 import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { OwnWrites } from './own-writes.ts';
@@ -33,6 +34,8 @@ export interface PipelineServices {
   /** Public keys of the assertions (RFC 7517). */
   readonly publicKeys: readonly PublicJwk[];
   readonly report: PipelineReport;
+  /** What serves administrators. */
+  readonly administration: AdminServices;
   /** Who wrote what, so that their own reads see it. */
   readonly ownWrites: OwnWrites;
   /** Counts requests. */

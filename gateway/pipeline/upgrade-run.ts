@@ -8,10 +8,12 @@ import type { WebSocketForwarder } from '../proxy/websocket-forwarder.ts';
 import { troubleOf } from '../upstream/health-check.ts';
 import { noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { keyHeaders, setCookieName } from './answer-headers.ts';
-import { authorize, isOwnOrigin } from './authorize.ts';
+import { authorize } from './authorize.ts';
 import { chooseNode } from './choose-nodes.ts';
+import { isOwnOrigin } from './cross-site.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
@@ -62,6 +64,7 @@ export class UpgradeRun {
     try {
       guard(this.#context);
       this.#guardHandshake();
+      await refuseVisitor(this.#context, this.#services);
       enter(this.#context);
       limitClient(this.#context, this.#services.limits);
       await authenticate(this.#context, this.#services);

@@ -85,13 +85,19 @@ export async function liveCookies(
 
 /** The `Set-Cookie` value of the session's next id, when one is due and this answer is one that a browser keeps. */
 export async function issueSuccessor(
-  { verdict, head: { fetchDest } }: RequestContext,
+  context: RequestContext,
   services: PipelineServices,
 ): Promise<string | undefined> {
+  const { verdict } = context;
   if (verdict.kind !== 'live' || !verdict.due) return undefined;
-  const isForPage =
-    fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty';
-  return isForPage ? await rotated(services, verdict) : undefined;
+  return isForPage(context) ? await rotated(services, verdict) : undefined;
+}
+
+/** Whether a page or a script of one asks: what else a page loads may end up in caches that are shared by pages. */
+export function isForPage({ head: { fetchDest } }: RequestContext): boolean {
+  return (
+    fetchDest === undefined || fetchDest === 'document' || fetchDest === 'iframe' || fetchDest === 'empty'
+  );
 }
 
 /** A store that is away costs a rotation and not the answer: the id that the browser holds stays valid. */
@@ -126,6 +132,7 @@ function isSharedCacheable(headers: IncomingHttpHeaders): boolean {
   return control !== undefined && /\b(?:public|s-maxage|immutable)\b/i.test(control);
 }
 
-function mayCarryCookie(answer: ObservedAnswer): boolean {
+/** Whether an answer may carry the session's cookie: no cache keeps it for others. */
+export function mayCarryCookie(answer: ObservedAnswer): boolean {
   return answer.status !== 304 && !isSharedCacheable(answer.headers);
 }

@@ -1,5 +1,3 @@
-import type { LiveKey } from '../api-key/api-key.ts';
-import type { LiveSession } from '../session/session.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Signs the assertion that tells the CRM who comes. */
@@ -11,6 +9,13 @@ export interface AssertionSigner {
 /** Life of an assertion, and how much of it must be left when it is sent. */
 const ASSERTION_LIFE_MS = 60_000;
 const ASSERTION_LEFT_MS = 30_000;
+
+/** Whoever the headers speak of: a session, a key, or an administrator who has no session yet. */
+interface IdentityHolder {
+  readonly id: string | undefined;
+  readonly account: string;
+  derived: unknown;
+}
 
 /** Identity headers of one session or key, built once and renewed with the assertion. */
 interface Identity {
@@ -27,7 +32,7 @@ interface Identity {
  * @returns flat lower-case names and values; the client's own claims under these names are gone already.
  */
 export function upstreamHeaders(context: RequestContext, signer: AssertionSigner, nowMs: number): string[] {
-  const { head, message, session, key } = context;
+  const { head, message, session } = context;
   const headers = head.forward;
   const jar = session === undefined ? '' : session.jarHeader(context.path);
   const cookies = jar === '' ? context.cookies : context.cookies === '' ? jar : `${jar}; ${context.cookies}`;
@@ -50,21 +55,34 @@ export function upstreamHeaders(context: RequestContext, signer: AssertionSigner
     'traceparent',
     `00-${context.requestId}-${context.spanId}-01`,
   );
+  pushPrincipal(headers, context, signer, nowMs);
+  return headers;
+}
+
+function pushPrincipal(
+  headers: string[],
+  context: RequestContext,
+  signer: AssertionSigner,
+  nowMs: number,
+): void {
+  const { session, key, administrator } = context;
   if (key !== undefined) {
     pushIdentity(headers, key, key.subject, 'api-key', signer, nowMs);
     const { upstreamHeader } = context.snapshot.policy.apiKeys;
     if (upstreamHeader !== undefined && key.upstreamCredential !== undefined)
       headers.push(upstreamHeader, key.upstreamCredential);
+  } else if (administrator !== undefined) {
+    const holder = session ?? { id: undefined, account: context.account, derived: undefined };
+    pushIdentity(headers, holder, administrator.name, 'admin', signer, nowMs);
   } else if (session?.subject !== undefined)
     pushIdentity(headers, session, session.subject, 'session', signer, nowMs);
-  return headers;
 }
 
 function pushIdentity(
   headers: string[],
-  holder: LiveSession | LiveKey,
+  holder: IdentityHolder,
   subject: string,
-  auth: 'session' | 'api-key',
+  auth: 'session' | 'api-key' | 'admin',
   signer: AssertionSigner,
   nowMs: number,
 ): void {
@@ -83,7 +101,7 @@ function pushIdentity(
       sub: subject,
       account: holder.account,
       auth,
-      [auth === 'session' ? 'sid' : 'key_id']: holder.id,
+      [auth === 'api-key' ? 'key_id' : 'sid']: holder.id,
       iat: issued,
       exp: issued + ASSERTION_LIFE_MS / 1000,
     });

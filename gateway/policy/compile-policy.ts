@@ -7,6 +7,7 @@ import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
 import type { StoreChoice } from '../store/open-store.ts';
 import type { RedisPlace } from '../store/redis-connection.ts';
+import type { PolicyOutline } from './policy-outline.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import type {
   AccountRule,
@@ -22,7 +23,7 @@ import type {
 const DEFAULT_GRACE_MS = 20_000;
 
 /** Turns validated settings into the snapshot that the request path works with. */
-export function compilePolicy(settings: PolicySettings): Policy {
+export function compilePolicy(settings: PolicySettings, outline: PolicyOutline): Policy {
   const { protection } = settings;
   return {
     listen: settings.listen,
@@ -72,6 +73,7 @@ export function compilePolicy(settings: PolicySettings): Policy {
       drainMs: protection.drain,
     },
     auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
+    outline,
     logLevel: settings.log.level,
   };
 }

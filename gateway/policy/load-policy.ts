@@ -8,6 +8,7 @@ import { compilePolicy } from './compile-policy.ts';
 import { explainIssues } from './explain-issue.ts';
 import { inOrder, type Mistake } from './mistake.ts';
 import { type PolicyDocument, readPolicyDocument } from './policy-document.ts';
+import { outlinePolicy } from './policy-outline.ts';
 import { policySchema, type PolicySettings } from './policy-schema.ts';
 import type { Policy } from './policy.ts';
 
@@ -66,5 +67,6 @@ function validate(document: PolicyDocument, environment: Environment): PolicyRea
   const contentHash = createHash('sha256')
     .update(canonicalJson(raw as JsonValue))
     .digest('hex');
-  return { policy: compilePolicy(parsed.data), settings: parsed.data, raw, contentHash, hash };
+  const policy = compilePolicy(parsed.data, outlinePolicy(raw, hash));
+  return { policy, settings: parsed.data, raw, contentHash, hash };
 }

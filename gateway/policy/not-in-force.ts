@@ -27,8 +27,8 @@ const REFUSED: readonly Gap[] = [
 
 const WAITING: readonly Gap[] = [
   {
-    says: 'admins: the two are enrolled, but the admin listener lets nobody in yet; routes with access admin answer 404',
-    isAsked: (all) => all.admins !== undefined,
+    says: 'admin_access.passkey require: there are no passkeys yet; the certificate alone opens',
+    isAsked: ({ admins, admin_access: { passkey } }) => admins !== undefined && passkey === 'require',
   },
   {
     says: 'limits: only requests are counted yet; not response_bytes, parallel and failures',
@@ -44,10 +44,6 @@ const WAITING: readonly Gap[] = [
   {
     says: 'regions.facility: no signal is taken yet',
     isAsked: ({ regions }) => regions.some((each) => each.facility !== undefined),
-  },
-  {
-    says: 'admin_access: the admin listener lets nobody in yet',
-    isAsked: ({ admin_access: { servers, networks } }) => servers.length + networks.length > 0,
   },
 ];
 

@@ -2,6 +2,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { Glob } from '../core/glob.ts';
 import type { NetworkList } from '../core/network.ts';
 import type { StoreChoice } from '../store/open-store.ts';
+import type { PolicyOutline } from './policy-outline.ts';
 import type { AnswerRule, RequestRule, ValueSource } from './recognition.ts';
 
 /** Where a listener listens; port 0 takes a free one. */
@@ -232,5 +233,7 @@ export interface Policy {
   readonly protection: ProtectionPolicy;
   /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
   readonly auditDirectory: string | undefined;
+  /** What it looks like from outside, to say what a reload changed. */
+  readonly outline: PolicyOutline;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

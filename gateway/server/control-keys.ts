@@ -5,7 +5,6 @@ import { parseDuration } from '../core/duration.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { isHeaderValue } from '../core/header-value.ts';
 import { networkMistake } from '../core/network.ts';
-import type { ApiKeys } from './open-keys.ts';
 
 /** What the control socket can do to API keys. */
 export interface KeyOperations {
@@ -117,22 +116,6 @@ export async function importKeys(operations: KeyOperations, body: unknown): Prom
     }
   }
   return { status: 200, value: { imported: read.data.keys.length - refused.length, refused } };
-}
-
-/** The operations on the keys of this process. */
-export function keyOperations(keys: ApiKeys): KeyOperations {
-  const { service } = keys;
-  return {
-    issueKey: (request) => service.issue(request),
-    listKeys: (filter) => service.list(filter),
-    rotateKey: (id, overlapMs) => service.rotate(id, overlapMs),
-    revokeKey: (id) => service.revoke(id),
-    setUpstreamCredential: (account, subject, text) => service.setUpstreamCredential(account, subject, text),
-    importKey: (request) => {
-      if (keys.policy.settings.acceptsImported) return service.issue(request);
-      throw new GatewayError('route_denied', 'api_keys.imported is refuse');
-    },
-  };
 }
 
 /** Says where a body is wrong, and never what stood there. */

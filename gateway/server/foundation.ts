@@ -18,7 +18,7 @@ import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
-import { keyOperations } from './control-keys.ts';
+import { keyOperations } from './key-operations.ts';
 import { approvalsView, revokeCertificates } from './admin-api.ts';
 import { regionOperations } from './control-regions.ts';
 import type { ApiKeys } from './open-keys.ts';
@@ -74,11 +74,26 @@ export function principalOperations({
   audit,
 }: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
   return {
-    listSessions: (filter) => sessions.list(filter),
-    revokeSession: (id) => sessions.endById(id, 'revoked'),
-    revokePerson: (account, subject) => sessions.endPerson(account, subject, 'revoked'),
+    listSessions: async (filter) => {
+      const people = await sessions.list(filter);
+      // Without a name to look for, that was everybody.
+      if (filter.account === undefined || filter.subject === undefined) return people;
+      return [...people, ...(await sessions.list({ ...filter, kind: 'administrator' }))];
+    },
+    revokeSession: async (id) => {
+      const isRevoked = await sessions.endById(id, 'revoked');
+      audit.note({ event: 'operator.sessions_revoked', facts: { session: id, sessions: isRevoked ? 1 : 0 } });
+      return isRevoked;
+    },
+    revokePerson: async (account, subject) => {
+      const people = await sessions.endPerson(account, subject, 'revoked');
+      const count = people + (await sessions.endAdministrator(account, subject, 'revoked'));
+      const facts = { account, sessions: count };
+      audit.note({ event: 'operator.sessions_revoked', facts, person: { account, subject } });
+      return count;
+    },
     credentialsChanged: (account, subject) => apiKeys.credentials.changed(account, subject),
-    ...keyOperations(apiKeys),
+    ...keyOperations(apiKeys, audit),
     listAdmins: () => approvalsView(admins),
     revokeCertificates: (body) => revokeCertificates(admins, 'control socket', body),
     ...regionOperations({ regions, audit }),

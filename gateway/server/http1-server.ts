@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 
 import type { Exchange, MessageHead } from '../proxy/exchange.ts';
 import { type Http1Connection, Http1Exchange, http1Head } from '../proxy/http1-exchange.ts';
+import { http1Tunnel, type TunnelRequest } from '../proxy/tunnel-request.ts';
 import { answerClientError } from './client-error.ts';
 
 /** How long an idle connection is kept: longer than a browser's own 30 s poll, so that polls share one. */
@@ -12,10 +13,12 @@ const CHECK_EVERY_MS = 2000;
 /** Most requests that one connection may have under way; browsers send one at a time, floods send thousands. */
 const PIPELINED = 128;
 
-/** Takes what arrives on a listener. */
+/** Takes what arrives on a listener. The connection is the one that `TlsListener` told of when it came. */
 export interface MessageHandler {
-  handle(exchange: Exchange): void;
+  handle(exchange: Exchange, connection: Socket): void;
   upgrade(message: MessageHead, request: IncomingMessage, socket: Socket, head: Buffer): void;
+  /** Takes CONNECT; absent where no tunnels are. */
+  tunnel?(request: TunnelRequest, connection: Socket): void;
 }
 
 /** Bounds of a listener; the policy's `protection` section fits. */
@@ -30,6 +33,7 @@ export class Http1Server {
   readonly #server: Server;
   readonly #handler: MessageHandler;
   readonly #connections = new WeakMap<object, Http1Connection>();
+  readonly #last = new WeakSet<Socket>();
   #isStopping = false;
 
   constructor(limits: ListenerLimits, handler: MessageHandler) {
@@ -55,10 +59,7 @@ export class Http1Server {
     );
     // When a body follows the head, Node passes a wrapper; the request knows the connection itself.
     this.#server.on('upgrade', (request, _stream, head) => this.#upgrade(request, request.socket, head));
-    this.#server.on('connect', ({ socket }) => {
-      socket.write('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
-      socket.destroySoon();
-    });
+    this.#server.on('connect', (request, _stream, head) => this.#tunnel(request, head));
     this.#server.on('clientError', (error, socket) => this.#failed(error, socket));
     // The parser would leave out what is beyond its own count without a word; the guard refuses such heads.
     this.#server.maxHeadersCount = 0;
@@ -66,8 +67,9 @@ export class Http1Server {
     this.#server.emit('listening');
   }
 
-  /** Takes a connection over. */
-  connect(socket: Socket): void {
+  /** Takes a connection over. @param isLast closes it after its first answer. */
+  connect(socket: Socket, isLast: boolean): void {
+    if (isLast) this.#last.add(socket);
     this.#server.emit('connection', socket);
   }
 
@@ -101,8 +103,19 @@ export class Http1Server {
       response.writeHead(505, { connection: 'close' }).end();
       return;
     }
-    if (this.#isStopping) response.shouldKeepAlive = false;
-    this.#handler.handle(new Http1Exchange(request, response, connection, waitsForContinue));
+    if (this.#isStopping || this.#last.has(socket)) response.shouldKeepAlive = false;
+    this.#handler.handle(new Http1Exchange(request, response, connection, waitsForContinue), socket);
+  }
+
+  #tunnel({ url, socket }: IncomingMessage, head: Buffer): void {
+    const handler = this.#handler;
+    // An answer that is still to come would be written into the tunnel.
+    if ((this.#connections.get(socket)?.open ?? 0) > 0) socket.destroy();
+    else if (handler.tunnel !== undefined) handler.tunnel(http1Tunnel(url ?? '', socket, head), socket);
+    else {
+      socket.write('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n');
+      socket.destroySoon();
+    }
   }
 
   /** Answers bytes that are no HTTP, but never in the middle of another answer, where ours would be taken for it. */

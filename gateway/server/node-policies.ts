@@ -1,9 +1,11 @@
 import { rmSync } from 'node:fs';
 
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
+import { reloadEvent } from '../pipeline/audit-report.ts';
 import { formatMistake, type Mistake } from '../policy/mistake.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { CertificateSnapshot } from '../tls/certificate-snapshot.ts';
@@ -16,6 +18,7 @@ interface NodeSources {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
+  readonly audit: Pick<AuditSink, 'note'>;
   /** The operator's file or directory. */
   readonly path: string;
   /** What the first set is read from: the operator's, or one that was kept. */
@@ -103,6 +106,7 @@ export class NodePolicies {
     }
     if (next.policy.workers !== this.#inForce.policy.workers)
       logger.warn('the number of workers changes with a restart only');
+    this.#sources.audit.note(reloadEvent(this.#inForce.policy, next.policy));
     this.#previous?.remove();
     this.#previous = this.#inForce.copy;
     this.#inForce = next;
@@ -122,7 +126,8 @@ export class NodePolicies {
   }
 
   #refuse(mistakes: string[]): ReloadResult {
-    const { clock, logger, metrics } = this.#sources;
+    const { clock, logger, metrics, audit } = this.#sources;
+    audit.note({ event: 'policy.refused', facts: { mistakes: mistakes.length } });
     this.lastReload = `refused at ${new Date(clock.now()).toISOString()}`;
     metrics.policyReloads.child({ result: 'refused' }).inc();
     for (const mistake of mistakes) logger.error('policies refused; the old ones stay in force', { mistake });

@@ -59,12 +59,12 @@ export async function openFoundation(
   });
   const { store, keys: keyStore, records, connection } = opened;
   closers.push(() => opened.close());
-  const base = { policy, records, keyring, clock, metrics, logger };
+  const base = { policy, records, keyring, clock, metrics, logger, audit };
   const { sessions, alarms } = openSessions({ ...base, store, relay });
   closers.push(() => sessions.close());
   const tickets = new TicketSecrets({ clock, logger, store: shareTickets(connection, keyring) });
   const facts = { data, environment, version, clock, logger, registry, metrics, tickets, records, alarms };
-  const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions });
+  const apiKeys = await openKeys({ ...facts, policy, keyStore, keyring, sessions, audit });
   closers.push(() => apiKeys.close());
   const regions = await openRegions({ ...facts, policy, keyring, audit });
   closers.push(() => regions.close());

@@ -5,12 +5,14 @@ import { createKeyService } from '../api-key/key-service.ts';
 import { createKeyWebhook, type KeyWebhook } from '../api-key/key-webhook.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSecret } from '../config/read-secret.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { AlarmBook } from '../pipeline/alarm-book.ts';
+import { auditKeys } from '../pipeline/audit-report.ts';
 import { createCredentialChanges, type CredentialChanges } from '../pipeline/credential-change.ts';
 import { openIntentFolder } from '../pipeline/intent-folder.ts';
 import { observeKeys } from '../pipeline/key-report.ts';
@@ -44,6 +46,7 @@ export interface ApiKeyOptions {
   readonly alarms: AlarmBook;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
+  readonly audit: AuditSink;
 }
 
 /**
@@ -53,19 +56,36 @@ export interface ApiKeyOptions {
  * @throws GatewayError `internal` when the secret of the webhook cannot be read.
  */
 export async function openKeys(options: ApiKeyOptions): Promise<ApiKeys> {
-  const { data, environment, keyStore, keyring, clock, sessions, metrics, logger } = options;
+  const { data, environment, keyStore, keyring, clock, sessions, metrics, logger, audit } = options;
   const notice: Notice = (level, message, facts) => logger[level](message, facts);
   let policy = options.policy.apiKeys;
+  const report = observeKeys(metrics, notice, clock, options.alarms);
+  const trail = auditKeys(audit);
   const service = createKeyService({
     store: keyStore,
     keyring,
     clock,
     settings: policy.settings,
     // Refusals are counted where requests end: also those that the service never sees, and each once.
-    observer: { ...observeKeys(metrics, notice, clock, options.alarms), rejected: () => undefined },
+    observer: {
+      ...report,
+      rejected: () => undefined,
+      replayed: (...told) => {
+        report.replayed(...told);
+        trail.replayed(...told);
+      },
+      rotated: (...told) => {
+        report.rotated(...told);
+        trail.rotated(...told);
+      },
+      warned: (...told) => {
+        report.warned(...told);
+        trail.warned(...told);
+      },
+    },
   });
   const folder = await openIntentFolder(join(data, 'pending'), keyring);
-  const credentials = createCredentialChanges({ sessions, keys: service, folder, notice });
+  const credentials = createCredentialChanges({ sessions, keys: service, folder, notice, audit });
   let webhook = openWebhook(policy, environment, clock);
   await credentials.resume();
   const deliver = async (sender: KeyWebhook, ...told: Parameters<KeyWebhook['deliver']>) => {

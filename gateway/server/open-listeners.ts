@@ -4,6 +4,7 @@ import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { GatewayStatus } from './control-api.ts';
+import type { Administration } from './open-administration.ts';
 import type { Regions } from './open-regions.ts';
 import type { Admins } from './open-admins.ts';
 import { openTraffic, type OpenTraffic } from './open-traffic.ts';
@@ -19,6 +20,7 @@ interface ListenerParts {
   readonly regions: Regions;
   /** TLS of the public listener. */
   readonly endpoint: TlsEndpoint;
+  readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
   readonly admins: Pick<Admins, 'check' | 'guard'>;
   readonly version: string;
@@ -75,7 +77,12 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
     await ops.close();
   };
   try {
-    const bound = (traffic = await openTraffic({ policy: inForce.policy, pipeline, endpoint }));
+    const bound = (traffic = await openTraffic({
+      policy: inForce.policy,
+      pipeline,
+      endpoint,
+      administration: parts.administration,
+    }));
     if (listen.redirect !== undefined)
       redirect = await startRedirectServer(listen.redirect, bound.public.port);
     const listeners = {

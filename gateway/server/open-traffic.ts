@@ -2,8 +2,12 @@ import type { AddressInfo } from 'node:net';
 
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Exchange } from '../proxy/exchange.ts';
 import { createTicketSecret } from '../tls/ticket-keys.ts';
 import { TlsEndpoint } from '../tls/tls-endpoint.ts';
+import type { AdminDoor } from './admin-door.ts';
+import type { MessageHandler } from './http1-server.ts';
+import type { Administration } from './open-administration.ts';
 import { TlsListener } from './tls-listener.ts';
 
 /** What serves the traffic. */
@@ -12,6 +16,8 @@ export interface TrafficParts {
   readonly pipeline: Pipeline;
   /** TLS of the public listener. */
   readonly endpoint: TlsEndpoint;
+  /** What stands behind the admin listener. */
+  readonly administration: Pick<Administration, 'openDoor'>;
   /** Set in a worker: the addresses that all workers listen on, and how many of them share the node's limits. */
   readonly shared?:
     | {
@@ -44,10 +50,16 @@ export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
     ...policy.protection,
     connections: Math.ceil(policy.protection.connections / (shared?.share ?? 1)),
   };
-  const publicListener = new TlsListener({ tls: endpoint.serverOptions(), limits, handler: pipeline });
+  const handler = {
+    handle: (exchange: Exchange) => pipeline.handle(exchange),
+    upgrade: (...handshake: Parameters<MessageHandler['upgrade']>) => pipeline.upgrade(...handshake),
+  };
+  const publicListener = new TlsListener({ tls: endpoint.serverOptions(), limits, handler });
   endpoint.bind(publicListener.server);
-  const adminListener = closedAdminListener(parts);
+  const door = parts.administration.openDoor(pipeline);
+  const adminListener = createAdminListener(parts, door);
   const close = () => {
+    door.close();
     adminListener.close();
     publicListener.close();
   };
@@ -56,7 +68,10 @@ export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
       admin: await adminListener.listen({ ...(shared?.admin ?? policy.listen.admin), reusePort }),
       public: await publicListener.listen({ ...(shared?.public ?? policy.listen.public), reusePort }),
       connections: () => publicListener.connections,
-      stopAccepting: () => publicListener.stopAccepting(),
+      stopAccepting: () => {
+        publicListener.stopAccepting();
+        adminListener.stopAccepting();
+      },
       close,
     };
   } catch (error) {
@@ -65,23 +80,22 @@ export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
   }
 }
 
-/**
- * The admin listener while nobody is enrolled: it asks for a client certificate and knows no authority that could
- * have issued one, so no handshake gets through.
- */
-function closedAdminListener({ endpoint, policy }: TrafficParts): TlsListener {
+/** The admin listener: its handshake asks for a client certificate, and the door behind it judges what came. */
+function createAdminListener({ endpoint, policy }: TrafficParts, door: AdminDoor): TlsListener {
   const admin = new TlsEndpoint({
     listener: 'admin',
     snapshot: endpoint.snapshot,
     ticketSecret: createTicketSecret(),
-    clientAuthorities: [],
+    asksForCertificate: true,
   });
-  return new TlsListener({
-    tls: { ...admin.serverOptions(), requestCert: true, rejectUnauthorized: true },
+  admin.follow(endpoint);
+  const listener = new TlsListener({
+    tls: admin.serverOptions(),
     limits: policy.protection,
-    handler: {
-      handle: (exchange) => exchange.destroy(),
-      upgrade: (_message, _request, socket) => socket.destroy(),
-    },
+    handler: door,
+    admit: (socket) => door.admit(socket),
+    failed: (error, socket) => door.failed(error, socket),
   });
+  admin.bind(listener.server);
+  return listener;
 }

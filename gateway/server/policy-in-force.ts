@@ -1,6 +1,8 @@
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
+import { reloadEvent } from '../pipeline/audit-report.ts';
 import { hostMatcher } from '../pipeline/host.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Snapshot } from '../pipeline/snapshot.ts';
@@ -45,6 +47,7 @@ export type PreparedPolicy = Exclude<PolicyReading, { mistakes: string[] }> & {
 };
 
 interface Sources {
+  readonly audit: Pick<AuditSink, 'note'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
@@ -149,7 +152,9 @@ export class PolicyInForce {
     const held = await guard.judge(next.candidate);
     if (held !== undefined) return this.#hold(held);
     await guard.accept(next.candidate);
+    const before = this.policy;
     this.commit(next, followers);
+    this.#sources.audit.note(reloadEvent(before, next.policy));
     return { ok: true, mistakes: [] };
   }
 
@@ -184,7 +189,8 @@ export class PolicyInForce {
   }
 
   #refuse(mistakes: string[]): ReloadResult {
-    const { clock, logger, metrics } = this.#sources;
+    const { clock, logger, metrics, audit } = this.#sources;
+    audit.note({ event: 'policy.refused', facts: { mistakes: mistakes.length } });
     this.lastReload = `refused at ${new Date(clock.now()).toISOString()}`;
     metrics.policyReloads.child({ result: 'refused' }).inc();
     for (const mistake of mistakes) logger.error('policies refused; the old ones stay in force', { mistake });

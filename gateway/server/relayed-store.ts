@@ -103,7 +103,7 @@ export class RelayedStore implements SessionStore {
     const stopRemote = this.#relay.onNews(({ id, ended }) => {
       if (ended === undefined) return;
       this.#isTelling = true;
-      listener(id, ended);
+      listener(id, ended, true);
       this.#isTelling = false;
     });
     return () => {

@@ -61,6 +61,7 @@ export async function serveNode(
     clock,
     logger,
     metrics,
+    audit: foundation.audit,
     path: settings.policies,
     firstPath: settings.firstPolicies,
     guard: foundation.admins.guard,

@@ -1,7 +1,7 @@
 import {
   createServer as createHttp2Server,
   type Http2Server,
-  type ServerHttp2Session,
+  type Http2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -13,6 +13,7 @@ import {
 } from 'node:tls';
 
 import { Http2Exchange } from '../proxy/http2-exchange.ts';
+import { http2Tunnel } from '../proxy/tunnel-request.ts';
 import { Http1Server, KEEP_ALIVE_MS, type ListenerLimits, type MessageHandler } from './http1-server.ts';
 
 /** What a listener is made of. */
@@ -20,6 +21,16 @@ interface ListenerSettings {
   readonly tls: TlsOptions;
   readonly limits: ListenerLimits;
   readonly handler: MessageHandler;
+  /** Told of each connection when its handshake is through. @returns whether it may have more than one answer. */
+  admit?(socket: TLSSocket): boolean;
+  /** Told of each handshake that failed. */
+  failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
+}
+
+/** A connection, and whether it ends with its first answer. */
+interface ConnectionInHand {
+  readonly socket: TLSSocket;
+  readonly isLast: boolean;
 }
 
 const HANDSHAKE_MS = 10_000;
@@ -37,11 +48,15 @@ export class TlsListener {
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<TLSSocket>();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Map<Http2Session, ConnectionInHand>();
+  readonly #settings: ListenerSettings;
+  /** The connection that is being handed to HTTP/2, which tells of its session before that call returns. */
+  #inHand: ConnectionInHand | undefined;
 
   constructor(settings: ListenerSettings) {
+    this.#settings = settings;
     this.#http1 = new Http1Server(settings.limits, settings.handler);
-    this.#http2 = http2Server(settings, this.#sessions);
+    this.#http2 = http2Server(settings, this.#sessions, () => this.#inHand);
     this.#tls = createTlsServer({
       ...settings.tls,
       ALPNProtocols: ['h2', 'http/1.1'],
@@ -51,7 +66,10 @@ export class TlsListener {
     this.#tls.maxConnections = settings.limits.connections;
     this.#tls.on('secureConnection', (socket) => this.#connect(socket));
     // A client that cannot finish a handshake concerns nobody else.
-    this.#tls.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.#tls.on('tlsClientError', (error, socket) => {
+      settings.failed?.(error, socket);
+      socket.destroy();
+    });
   }
 
   /** The TLS server, for certificates that change while it runs. */
@@ -86,7 +104,7 @@ export class TlsListener {
   stopAccepting(): void {
     this.#tls.close();
     this.#http1.stop();
-    for (const session of this.#sessions) session.close();
+    for (const session of this.#sessions.keys()) session.close();
   }
 
   /** Cuts what is left. */
@@ -102,12 +120,21 @@ export class TlsListener {
     socket.setNoDelay(true);
     // Errors belong to one client; whichever server has the socket sees its close.
     socket.on('error', () => socket.destroy());
-    if (socket.alpnProtocol === 'h2') this.#http2.emit('connection', socket);
-    else this.#http1.connect(socket);
+    const isLast = this.#settings.admit?.(socket) === false;
+    if (socket.alpnProtocol !== 'h2') {
+      this.#http1.connect(socket, isLast);
+      return;
+    }
+    this.#inHand = { socket, isLast };
+    this.#http2.emit('connection', socket);
   }
 }
 
-function http2Server({ limits, handler }: ListenerSettings, sessions: Set<ServerHttp2Session>): Http2Server {
+function http2Server(
+  { limits, handler }: ListenerSettings,
+  sessions: Map<Http2Session, ConnectionInHand>,
+  inHand: () => ConnectionInHand | undefined,
+): Http2Server {
   const server = createHttp2Server({
     settings: {
       maxConcurrentStreams: H2_STREAMS,
@@ -118,7 +145,9 @@ function http2Server({ limits, handler }: ListenerSettings, sessions: Set<Server
     maxSessionMemory: 16,
   });
   server.on('session', (session) => {
-    sessions.add(session);
+    const connection = inHand();
+    if (connection === undefined) session.destroy();
+    else sessions.set(session, connection);
     session.on('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
     session.setTimeout(KEEP_ALIVE_MS, () => session.close());
@@ -126,8 +155,18 @@ function http2Server({ limits, handler }: ListenerSettings, sessions: Set<Server
     session.setLocalWindowSize(H2_WINDOW_BYTES * 4);
   });
   server.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders) => {
-    const endsWithHead = (flags & END_STREAM) === END_STREAM;
-    handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead));
+    const connection = stream.session && sessions.get(stream.session);
+    if (connection === undefined) {
+      stream.destroy();
+      return;
+    }
+    if (headers[':method'] === 'CONNECT' && handler.tunnel !== undefined)
+      handler.tunnel(http2Tunnel(headers[':authority'] ?? '', stream), connection.socket);
+    else {
+      const endsWithHead = (flags & END_STREAM) === END_STREAM;
+      handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead), connection.socket);
+    }
+    if (connection.isLast) stream.session?.close();
   });
   server.on('sessionError', () => undefined);
   return server;

@@ -2,7 +2,7 @@ import { profileOf } from './client-profile.ts';
 import { CookieJar } from './cookie-jar.ts';
 import { LiveFamily } from './live-family.ts';
 import { newFamily } from './rotate.ts';
-import { SESSION_COOKIE } from './session.ts';
+import { ADMIN_COOKIE, SESSION_COOKIE } from './session.ts';
 import type { BeginRequest, LiveSession } from './session.ts';
 import { familyBehind } from './session-keeper.ts';
 import type { SessionKeeper } from './session-keeper.ts';
@@ -17,8 +17,9 @@ export async function begin(
   keeper: SessionKeeper,
   request: BeginRequest,
 ): Promise<{ session: LiveSession; setCookie: string }> {
-  const { store, settings, vault } = keeper;
+  const { store, vault } = keeper;
   const { account, subject, context } = request;
+  const settings = keeper.settingsFor(context.certificate);
   const now = keeper.clock.now();
   const secret = newFamilySecret();
   const id = familyHash(secret);
@@ -34,7 +35,10 @@ export async function begin(
       {
         id,
         state,
-        person: subject === undefined ? undefined : vault.person(account, subject),
+        person:
+          subject === undefined
+            ? undefined
+            : vault.person(account, subject, context.certificate === undefined ? 'person' : 'administrator'),
         createdMs: now,
         profile: vault.sealProfile(id, profile),
         jar: jar.size === 0 ? undefined : vault.sealJar(id, secret, jar),
@@ -49,6 +53,7 @@ export async function begin(
     keeper.clock,
   );
   family.fits(context, { userAgent: true, network: true });
+  if (subject !== undefined) keeper.observer.began?.(family.identity, whatWas(replaced));
   const endedMeanwhile = keeper.registry.reasonOf(id);
   if (endedMeanwhile === undefined) {
     keeper.renew(family);
@@ -57,14 +62,20 @@ export async function begin(
   } else {
     family.finish(endedMeanwhile);
   }
-  return { session: family, setCookie: cookieOf(token, endsMs, now) };
+  return { session: family, setCookie: cookieOf(family, token, now) };
 }
 
 /**
  * The `Set-Cookie` value of a token. Max-Age is relative, because browsers' clocks are wrong; it ends with the
  * family's lifetime.
  */
-export function cookieOf(token: string, endsMs: number, nowMs: number): string {
+export function cookieOf({ endsMs, profile }: LiveFamily, token: string, nowMs: number): string {
   const seconds = Math.max(0, Math.floor((endsMs - nowMs) / 1000));
-  return `${SESSION_COOKIE}=${token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
+  const name = profile.certificate === undefined ? SESSION_COOKIE : ADMIN_COOKIE;
+  return `${name}=${token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
+}
+
+function whatWas(replaced: LiveFamily | undefined): 'nothing' | 'anonymous' | 'session' {
+  if (replaced === undefined) return 'nothing';
+  return replaced.subject === undefined ? 'anonymous' : 'session';
 }

@@ -14,6 +14,8 @@ export interface ClientProfile {
   readonly userAgentHash: string;
   /** /24 or /64 of the address. */
   readonly network: string;
+  /** The fingerprint of the administrator's key that the session belongs to; absent for everybody else. */
+  readonly certificate?: string | undefined;
 }
 
 /** Describes the client that begins a session. */
@@ -28,6 +30,7 @@ export function profileOf(
     userAgent: context.userAgent.slice(0, USER_AGENT_CHARS),
     userAgentHash: hashUserAgent(context.userAgent),
     network: clientNetwork(context.clientAddress),
+    certificate: context.certificate,
   };
 }
 

@@ -117,10 +117,11 @@ export class LiveFamily implements LiveSession {
   }
 
   /**
-   * Whether the client fits what the session is bound to. Compares with the last client that fitted first, so that
+   * Whether the client fits what the session is bound to; an administrator's certificate always counts. Compares with the last client that fitted first, so that
    * the steady state hashes nothing.
    */
   fits(context: ClientContext, bind: SessionSettings['bind']): boolean {
+    if (context.certificate !== this.profile.certificate) return false;
     const sameAgent = !bind.userAgent || context.userAgent === this.#userAgent;
     const sameAddress = !bind.network || context.clientAddress === this.#clientAddress;
     if (sameAgent && sameAddress) return true;

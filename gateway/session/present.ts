@@ -39,11 +39,11 @@ async function ask(keeper: SessionKeeper, presented: Presented): Promise<Verdict
   const { token, parsed, context, passive } = presented;
   const known = keeper.registry.get(parsed.id);
   if (known !== undefined) {
-    if (!known.fits(context, keeper.settings.bind)) return refuse(keeper, known, 'context');
+    if (!known.fits(context, keeper.settings.bind)) return refuse(keeper, known, misfit(known, context));
     await saveIfNeeded(keeper, known, passive);
   }
   const hash = tokenHash(token);
-  const limits = crashLimits(keeper, known);
+  const limits = crashLimits(keeper, known, context);
   const { answer, isStale } = await keeper.askAbout(parsed.id, () =>
     keeper.store.use(parsed.id, hash, passive, limits, parsed.issuedMs),
   );
@@ -60,9 +60,9 @@ async function ask(keeper: SessionKeeper, presented: Presented): Promise<Verdict
   }
   keeper.refresh(family, stored);
   if (isStale) family.freshUntilMs = 0;
-  if (!family.fits(context, keeper.settings.bind)) return refuse(keeper, family, 'context');
+  if (!family.fits(context, keeper.settings.bind)) return refuse(keeper, family, misfit(family, context));
   if (outcome === 'ok_regress' && !profileMatches(family.profile, context, FULL_CONTEXT)) {
-    return refuse(keeper, family, 'reuse');
+    return refuse(keeper, family, ['reuse', 'reuse']);
   }
   return accept(keeper, family, presented, outcome, stored, hash);
 }
@@ -116,8 +116,17 @@ function over(keeper: SessionKeeper, id: string, reason: EndReason): Verdict {
   return { kind: 'ended', reason };
 }
 
-async function refuse(keeper: SessionKeeper, family: LiveFamily, reason: EndReason): Promise<Verdict> {
-  await keeper.convict(family, reason, reason);
+/** Why a client does not fit, for the store and for whoever watches: a foreign certificate is no change of browser. */
+function misfit(family: LiveFamily, { certificate }: ClientContext): readonly [EndReason, string] {
+  return ['context', certificate === family.profile.certificate ? 'context' : 'certificate'];
+}
+
+async function refuse(
+  keeper: SessionKeeper,
+  family: LiveFamily,
+  [reason, kind]: readonly [EndReason, string],
+): Promise<Verdict> {
+  await keeper.convict(family, reason, kind);
   return { kind: 'ended', reason: family.ended ?? reason };
 }
 
@@ -133,8 +142,12 @@ async function saveIfNeeded(keeper: SessionKeeper, known: LiveFamily, passive: b
  * A crash is believed only when the newer id has been silent. The store sees every use of it only if this process
  * did not serve it from memory, so what memory knows is asked as well.
  */
-function crashLimits(keeper: SessionKeeper, known: LiveFamily | undefined): SessionKeeper['settings'] {
-  const { settings } = keeper;
+function crashLimits(
+  keeper: SessionKeeper,
+  known: LiveFamily | undefined,
+  { certificate }: ClientContext,
+): SessionKeeper['settings'] {
+  const settings = keeper.settingsFor(certificate);
   const silent = known === undefined || keeper.clock.now() - known.usedMs > settings.graceMs;
   return silent || !settings.crashGrace ? settings : { ...settings, crashGrace: false };
 }

@@ -4,7 +4,13 @@ import type { EndReason, SessionStore, StoredFamily } from '../store/session-sto
 import { CookieJar } from './cookie-jar.ts';
 import { FamilyRegistry } from './family-registry.ts';
 import { LiveFamily } from './live-family.ts';
-import type { LiveSession, SessionObserver, SessionSettings } from './session.ts';
+import {
+  ADMIN_IDLE_MS,
+  ADMIN_LIFETIME_MS,
+  type LiveSession,
+  type SessionObserver,
+  type SessionSettings,
+} from './session.ts';
 import type { TokenMint } from './token.ts';
 import type { Vault } from './vault.ts';
 
@@ -43,11 +49,12 @@ export class SessionKeeper {
   readonly clock: Clock;
   readonly observer: SessionObserver;
   readonly registry: FamilyRegistry;
-  settings: SessionSettings;
   readonly #questions = new Map<string, Set<OpenQuestion>>();
   readonly #unsaved = new Set<LiveFamily>();
   readonly #streaming = new Set<LiveFamily>();
   readonly #stopListening: (() => void)[] = [];
+  #settings: SessionSettings;
+  #adminSettings: SessionSettings;
 
   constructor(options: KeeperOptions) {
     this.store = options.store;
@@ -55,9 +62,12 @@ export class SessionKeeper {
     this.vault = options.vault;
     this.clock = options.clock;
     this.observer = options.observer;
-    this.settings = options.settings;
+    this.#settings = options.settings;
+    this.#adminSettings = forAdministrators(options.settings);
     this.registry = new FamilyRegistry(options.familyLimit);
-    this.#stopListening.push(this.store.onEnd((id, reason) => this.learnEnd(id, reason)));
+    this.#stopListening.push(
+      this.store.onEnd((id, reason, isElsewhere) => this.learnEnd(id, reason, !isElsewhere)),
+    );
     const { push } = this.store;
     if (push !== undefined) this.#stopListening.push(push.onStale((id) => this.#forgetFreshness(id)));
   }
@@ -70,6 +80,21 @@ export class SessionKeeper {
     } finally {
       this.observer.storeSeconds((performance.now() - startedMs) / 1000);
     }
+  }
+
+  /** What holds for people; see {@link settingsFor}. */
+  get settings(): SessionSettings {
+    return this.#settings;
+  }
+
+  set settings(settings: SessionSettings) {
+    this.#settings = settings;
+    this.#adminSettings = forAdministrators(settings);
+  }
+
+  /** What holds for a session: an administrator's is shorter. @param certificate as in a profile or a context. */
+  settingsFor(certificate: string | undefined): SessionSettings {
+    return certificate === undefined ? this.#settings : this.#adminSettings;
   }
 
   /** How long activity may stay unwritten: short against the idle limit, so that a restart ends nobody early. */
@@ -164,14 +189,19 @@ export class SessionKeeper {
     }
   }
 
-  /** Learns, from the store or from a verdict, that a family is over. */
-  learnEnd(id: string, reason: EndReason): void {
+  /**
+   * Learns, from the store or from a verdict, that a family is over.
+   *
+   * @param isOwnDoing whether this process brought it about just now.
+   */
+  learnEnd(id: string, reason: EndReason, isOwnDoing = false): void {
     const family = this.registry.get(id);
     if (family !== undefined) {
       this.#unsaved.delete(family);
       this.#streaming.delete(family);
     }
-    if (this.registry.bury(id, reason)) this.observer.ended(reason, id);
+    if (this.registry.bury(id, reason))
+      this.observer.ended(reason, id, isOwnDoing ? { session: family?.identity } : undefined);
   }
 
   /** Ends a family over a theft verdict, and reports it once however many requests found out at the same time. */
@@ -191,10 +221,11 @@ export class SessionKeeper {
   async endStreamsOverdue(): Promise<void> {
     const now = this.clock.now();
     for (const family of this.#streaming) {
-      if (now < family.endsMs && now - family.seenMs < this.settings.idleMs) continue;
+      const settings = this.settingsFor(family.profile.certificate);
+      if (now < family.endsMs && now - family.seenMs < settings.idleMs) continue;
       await this.save(family);
       // The store decides: another node may have seen activity that this one has not.
-      await this.ask(this.store.expire(family.id, this.settings));
+      await this.ask(this.store.expire(family.id, settings));
     }
   }
 
@@ -219,6 +250,14 @@ export class SessionKeeper {
     if (stored.jar === undefined) return CookieJar.empty;
     return this.vault.openJar(stored.id, familySecret, stored.jar);
   }
+}
+
+function forAdministrators(settings: SessionSettings): SessionSettings {
+  return {
+    ...settings,
+    idleMs: Math.min(settings.idleMs, ADMIN_IDLE_MS),
+    lifetimeMs: Math.min(settings.lifetimeMs, ADMIN_LIFETIME_MS),
+  };
 }
 
 /**

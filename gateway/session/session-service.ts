@@ -11,6 +11,7 @@ import type {
   BeginRequest,
   ClientContext,
   LiveSession,
+  PersonKind,
   SessionObserver,
   SessionService,
   SessionSettings,
@@ -58,7 +59,7 @@ class Sessions implements SessionService {
   /** The steady state: no store, no hash, no allocation. Whatever would change the family's state goes to the store. */
   #recognise(family: LiveFamily, context: ClientContext, passive: boolean): Verdict | undefined {
     const keeper = this.#keeper;
-    const { settings } = keeper;
+    const settings = keeper.settingsFor(family.profile.certificate);
     const now = keeper.clock.now();
     if (!keeper.hearsOthers()) return undefined;
     if (now >= family.endsMs || now - family.seenMs >= settings.idleMs || now >= family.freshUntilMs) {
@@ -74,8 +75,8 @@ class Sessions implements SessionService {
 
   async rotate(verdict: Verdict & { kind: 'live' }): Promise<string | undefined> {
     const keeper = this.#keeper;
-    const { settings } = keeper;
     const family = familyBehind(verdict.session);
+    const settings = keeper.settingsFor(family.profile.certificate);
     const now = keeper.clock.now();
     if (family.ended !== undefined || now - family.triedMs < reissueGapMs(settings)) return undefined;
     const isCurrent = family.current?.token === verdict.token;
@@ -87,7 +88,7 @@ class Sessions implements SessionService {
     const answer = await keeper.ask(keeper.store.issue(family.id, parentHash, tokenHash(child), settings));
     if (answer?.outcome === 'stubborn') keeper.observer.theft('stubborn', family.identity);
     if (answer?.outcome !== 'set' || isEnded(family)) return undefined;
-    return cookieOf(child, family.endsMs, now);
+    return cookieOf(family, child, now);
   }
 
   begin(request: BeginRequest): Promise<{ session: LiveSession; setCookie: string }> {
@@ -122,22 +123,25 @@ class Sessions implements SessionService {
     return wasAlive;
   }
 
-  async endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number> {
-    let ended = 0;
-    for (const person of this.#keeper.vault.persons(account, subject)) {
-      ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason, exceptId));
-    }
-    return ended;
+  endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number> {
+    return this.#endAll(this.#keeper.vault.persons(account, subject), reason, exceptId);
+  }
+
+  endAdministrator(account: string, name: string, reason: EndReason): Promise<number> {
+    return this.#endAll(this.#keeper.vault.persons(account, name, 'administrator'), reason);
   }
 
   async list(filter: {
     account?: string | undefined;
     subject?: string | undefined;
+    kind?: PersonKind;
   }): Promise<SessionSummary[]> {
     const keeper = this.#keeper;
-    const { account, subject } = filter;
+    const { account, subject, kind } = filter;
     const persons =
-      account === undefined || subject === undefined ? [undefined] : keeper.vault.persons(account, subject);
+      account === undefined || subject === undefined
+        ? [undefined]
+        : keeper.vault.persons(account, subject, kind);
     const families: StoredFamily[] = [];
     for (const person of persons) families.push(...(await keeper.ask(keeper.store.list(person))));
     return families.flatMap((family) => {
@@ -171,8 +175,9 @@ class Sessions implements SessionService {
   activity(session: LiveSession): void {
     const family = familyBehind(session);
     const now = this.#keeper.clock.now();
+    const { idleMs } = this.#keeper.settingsFor(family.profile.certificate);
     // A frame that comes after the idle limit proves nothing any more; the next tick ends the family.
-    if (family.ended !== undefined || now - family.seenMs >= this.#keeper.settings.idleMs) return;
+    if (family.ended !== undefined || now - family.seenMs >= idleMs) return;
     this.#keeper.noteActivity(family, now);
   }
 
@@ -193,10 +198,17 @@ class Sessions implements SessionService {
     this.#keeper.stop();
   }
 
+  async #endAll(persons: readonly string[], reason: EndReason, exceptId?: string): Promise<number> {
+    let ended = 0;
+    for (const person of persons)
+      ended += await this.#keeper.ask(this.#keeper.store.endPerson(person, reason, exceptId));
+    return ended;
+  }
+
   #summary(stored: StoredFamily): SessionSummary | undefined {
     const profile = this.#keeper.vault.openProfile(stored.id, stored.profile);
     if (profile === undefined) return undefined;
-    const { account, subject, userAgent, network } = profile;
+    const { account, subject, userAgent, network, certificate } = profile;
     const seenMs = Math.max(stored.state.seenMs, this.#keeper.registry.get(stored.id)?.seenMs ?? 0);
     return {
       id: stored.id,
@@ -208,6 +220,7 @@ class Sessions implements SessionService {
       generation: stored.state.generation,
       user_agent: userAgent,
       network,
+      ...(certificate === undefined ? {} : { administrator: true }),
     };
   }
 }

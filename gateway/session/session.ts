@@ -3,11 +3,22 @@ import type { EndReason, FamilyLimits } from '../store/session-store.ts';
 
 /** The browser's one cookie. `__Host-Http-` is enforced by browsers that know it and is plain `__Host-` elsewhere. */
 export const SESSION_COOKIE = '__Host-Http-zasov';
+/**
+ * The cookie of an administrator's session. Browsers tell hosts apart and not ports, so under one name the admin
+ * listener and the public one of the same host would take each other's sessions away.
+ */
+export const ADMIN_COOKIE = '__Host-Http-zasov-admin';
+
+/** Bounds of an administrator's session, whatever longer times the policy gives to other people. */
+export const ADMIN_IDLE_MS = 15 * 60_000;
+export const ADMIN_LIFETIME_MS = 8 * 3_600_000;
 
 /** What is known of the client that presents an id; compared with what the session was begun with. */
 export interface ClientContext {
   readonly userAgent: string;
   readonly clientAddress: string;
+  /** The fingerprint of an administrator's key; absent for everybody else, and on every other listener. */
+  readonly certificate?: string | undefined;
 }
 
 /** The settings that the session service needs; the policy's `sessions` section fits. */
@@ -68,6 +79,9 @@ export interface BeginRequest {
   readonly replaces: LiveSession | undefined;
 }
 
+/** An administrator is nobody of the account, also where somebody there has the same name. */
+export type PersonKind = 'person' | 'administrator';
+
 /** One row of `zasov sessions list`. */
 export interface SessionSummary {
   readonly id: string;
@@ -80,15 +94,34 @@ export interface SessionSummary {
   /** What it was begun with: the first 200 characters, and /24 or /64 of the address. */
   readonly user_agent: string;
   readonly network: string;
+  /** Set for a session of one of the administrators. */
+  readonly administrator?: boolean;
 }
 
-/** Called by the service for metrics and logs; must not throw. */
+/** Whose a session is. */
+interface SessionIdentity {
+  readonly id: string;
+  readonly account: string;
+  readonly subject: string | undefined;
+}
+
+/** Called by the service for metrics, logs and the audit trail; must not throw. */
 export interface SessionObserver {
   rotated(): void;
   graceHit(): void;
-  /** A theft verdict (`reuse`, `fork`, `stubborn`, `context`) or `crash_regress`, which is only information. */
-  theft(kind: string, session: { id: string; account: string; subject: string | undefined }): void;
-  ended(reason: EndReason, id: string): void;
+  /** A theft verdict (`reuse`, `fork`, `stubborn`, `context`, `certificate`) or `crash_regress`, which is only information. */
+  theft(kind: string, session: SessionIdentity): void;
+  /**
+   * A family is over. @param by given when this process brought the end about, and no other reports it; with the
+   *   session, if it is known here.
+   */
+  ended(
+    reason: EndReason,
+    id: string,
+    by: { readonly session: SessionIdentity | undefined } | undefined,
+  ): void;
+  /** Somebody has signed in. @param from what this browser had before. Absent where nobody wants to know. */
+  began?(session: SessionIdentity, from: 'nothing' | 'anonymous' | 'session'): void;
   /** One round trip to the store, in seconds. */
   storeSeconds(seconds: number): void;
 }
@@ -120,7 +153,14 @@ export interface SessionService {
   endById(id: string, reason: EndReason): Promise<boolean>;
   /** Ends every session of a person, but the one of `exceptId`. @returns how many were alive. */
   endPerson(account: string, subject: string, reason: EndReason, exceptId?: string): Promise<number>;
-  list(filter: { account?: string | undefined; subject?: string | undefined }): Promise<SessionSummary[]>;
+  /** Ends every session of an administrator in an account. @returns how many were alive. */
+  endAdministrator(account: string, name: string, reason: EndReason): Promise<number>;
+  /** Lists sessions. @param filter account and subject together are one person, or one administrator by `kind`. */
+  list(filter: {
+    account?: string | undefined;
+    subject?: string | undefined;
+    kind?: PersonKind;
+  }): Promise<SessionSummary[]>;
   /** How many signed-in sessions are alive. */
   count(): Promise<number>;
   /** Registers an open stream; it is closed when the session ends. @returns a function that takes it off. */
@@ -135,4 +175,10 @@ export interface SessionService {
 }
 
 /** The `Set-Cookie` value that removes the gateway's cookie from a browser. */
-export const CLEARING_COOKIE = `${SESSION_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
+export const CLEARING_COOKIE = clearing(SESSION_COOKIE);
+/** The same for an administrator's. */
+export const CLEARING_ADMIN_COOKIE = clearing(ADMIN_COOKIE);
+
+function clearing(name: string): string {
+  return `${name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
+}

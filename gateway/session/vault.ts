@@ -5,6 +5,7 @@ import { createSealedBox } from '../crypto/sealed-box.ts';
 import { parseProfile } from './client-profile.ts';
 import type { ClientProfile } from './client-profile.ts';
 import { CookieJar } from './cookie-jar.ts';
+import type { PersonKind } from './session.ts';
 
 /** 22 base64url characters carry 132 bits. */
 const PERSON_CHARS = 22;
@@ -22,9 +23,9 @@ export interface Vault {
   /** @returns `undefined` when the jar cannot be opened, as {@link openProfile}. */
   openJar(id: string, familySecret: string, sealed: Uint8Array): CookieJar | undefined;
   /** The keyed hash under which the store finds a person's families, however the name was typed. */
-  person(account: string, subject: string): string;
+  person(account: string, subject: string, kind?: PersonKind): string;
   /** {@link person} under every key of the ring: families that began under an older key are found too. */
-  persons(account: string, subject: string): string[];
+  persons(account: string, subject: string, kind?: PersonKind): string[];
 }
 
 /** Makes the vault of a keyring. */
@@ -47,10 +48,11 @@ export function createVault(keyring: Keyring): Vault {
       const plain = jars.open(sealed, id, familySecret);
       return plain === undefined ? undefined : CookieJar.decode(plain.toString());
     },
-    person: (account, subject) => personUnder(keyring.deriveCurrent('session-person'), account, subject),
-    persons: (account, subject) =>
+    person: (account, subject, kind = 'person') =>
+      personUnder(keyring.deriveCurrent(`session-${kind}`), account, subject),
+    persons: (account, subject, kind = 'person') =>
       keyring.kids.flatMap((kid) => {
-        const key = keyring.derive(kid, 'session-person');
+        const key = keyring.derive(kid, `session-${kind}`);
         return key === undefined ? [] : [personUnder(key, account, subject)];
       }),
   };

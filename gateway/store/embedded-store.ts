@@ -237,7 +237,7 @@ class EmbeddedStore implements SessionStore {
     } finally {
       // Also when the disk refused the flush: for this process the families are over.
       for (const [id, reason] of ends) {
-        for (const listener of this.#listeners) listener(id, reason);
+        for (const listener of this.#listeners) listener(id, reason, false);
       }
     }
     return result;

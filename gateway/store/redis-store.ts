@@ -91,7 +91,7 @@ export class RedisStore implements SessionStore {
       log: this.#failover.log,
       node: this.#node,
       testClock: clock,
-      tell: (id, reason) => this.#tell(id, reason),
+      tell: (id, reason) => this.#tell(id, reason, false),
     });
     const isPushAlive = () => this.#push?.isAlive() === true && this.#failover.isOpen;
     const shared = { connection, failover: this.#failover, scripts: this.#scripts, node: this.#node };
@@ -110,7 +110,7 @@ export class RedisStore implements SessionStore {
   async start(): Promise<void> {
     await this.#failover.start();
     this.#push = new RedisPush(this.connection, this.#node, {
-      ended: (id, reason) => this.#tell(id, reason as EndReason),
+      ended: (id, reason) => this.#tell(id, reason as EndReason, true),
       stale: (id) => this.#tellStale(id),
       keyChanged: (lineage) => this.keys.tell(lineage),
       recordChanged: (kind) => this.records.tell(kind as RecordKind),
@@ -290,8 +290,8 @@ export class RedisStore implements SessionStore {
     return { outcome: 'dead' as const, family: endedFamily(family, reason) };
   }
 
-  #tell(id: string, reason: EndReason): void {
-    for (const listener of this.#listeners) listener(id, reason);
+  #tell(id: string, reason: EndReason, isElsewhere: boolean): void {
+    for (const listener of this.#listeners) listener(id, reason, isElsewhere);
   }
 
   #tellStale(id: string | undefined): void {

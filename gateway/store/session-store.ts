@@ -109,8 +109,8 @@ export interface StoredFamily {
   readonly jarVersion: number;
 }
 
-/** Told of every family that ended, on whatever node. */
-export type EndListener = (id: string, reason: EndReason) => void;
+/** Told of every family that ended, on whatever node. @param isElsewhere whether another process brought it about. */
+export type EndListener = (id: string, reason: EndReason, isElsewhere: boolean) => void;
 
 /** Told that another node changed a family, or with `undefined` that any may have changed. */
 export type StaleListener = (id: string | undefined) => void;

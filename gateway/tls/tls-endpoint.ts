@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext, SecureContextOptions, Server, TlsOptions } from 'node:tls';
 import type { CertificateSnapshot, ServedCertificate } from './certificate-snapshot.ts';
@@ -11,8 +12,12 @@ interface TlsEndpointSettings {
   readonly snapshot: CertificateSnapshot;
   /** From `createTicketSecret`; the same in all workers. */
   readonly ticketSecret: Buffer;
-  /** Authorities for client certificates (PEM), where the listener asks for them. */
-  readonly clientAuthorities?: readonly string[];
+  /**
+   * Whether the listener asks for a client certificate. Whatever comes is let through the handshake, which proves that
+   * the client has the key; whoever serves the connection decides. Nothing is resumed then: each connection proves it
+   * anew, and no ticket outlives a certificate.
+   */
+  readonly asksForCertificate?: boolean;
 }
 
 /**
@@ -21,8 +26,9 @@ interface TlsEndpointSettings {
  */
 export class TlsEndpoint {
   readonly #listener: string;
-  readonly #clientAuthorities: readonly string[] | undefined;
+  readonly #asksForCertificate: boolean;
   readonly #servers = new Set<Server>();
+  readonly #followers: TlsEndpoint[] = [];
   #snapshot: CertificateSnapshot;
   #ticketSecret: Buffer;
   /** Made on the first handshake for a certificate: a context costs 20 KiB and 10,000 of them most of a second. */
@@ -30,7 +36,7 @@ export class TlsEndpoint {
 
   constructor(settings: TlsEndpointSettings) {
     this.#listener = settings.listener;
-    this.#clientAuthorities = settings.clientAuthorities;
+    this.#asksForCertificate = settings.asksForCertificate === true;
     this.#snapshot = settings.snapshot;
     this.#ticketSecret = settings.ticketSecret;
   }
@@ -43,6 +49,7 @@ export class TlsEndpoint {
   serverOptions(): TlsOptions {
     return {
       ...this.#defaultContext(),
+      ...(this.#asksForCertificate ? { requestCert: true, rejectUnauthorized: false } : {}),
       SNICallback: (serverName, done) => {
         try {
           done(null, this.contextFor(serverName));
@@ -75,6 +82,12 @@ export class TlsEndpoint {
     this.#snapshot = snapshot;
     this.#contexts = new Map();
     this.#refreshServers();
+    for (const follower of this.#followers) follower.swap(snapshot);
+  }
+
+  /** Serves the certificates of another endpoint from now on, whatever it swaps them for. */
+  follow(other: TlsEndpoint): void {
+    other.#followers.push(this);
   }
 
   /**
@@ -94,19 +107,23 @@ export class TlsEndpoint {
   }
 
   #defaultContext(): SecureContextOptions & Pick<TlsOptions, 'ticketKeys'> {
+    const options = this.#contextOptions(this.#snapshot.fallback);
+    if (this.#asksForCertificate) return options;
     return {
-      ...this.#contextOptions(this.#snapshot.fallback),
+      ...options,
       ticketKeys: ticketKeysFor(this.#ticketSecret, this.#listener),
     };
   }
 
   #contextOptions(certificate: ServedCertificate): SecureContextOptions {
+    const profile = tlsProfileOptions(this.#snapshot.profile);
+    const secureOptions = (profile.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET;
     return {
-      ...tlsProfileOptions(this.#snapshot.profile),
+      ...profile,
+      ...(this.#asksForCertificate ? { secureOptions } : {}),
       cert: certificate.certPem,
       key: certificate.keyPem,
       sessionIdContext: `zasov-${this.#listener}`,
-      ...(this.#clientAuthorities ? { ca: [...this.#clientAuthorities] } : {}),
     };
   }
 }

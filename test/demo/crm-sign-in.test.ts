@@ -213,7 +213,7 @@ await tap.test(
 
 await tap.test('the habits a gateway has to mend are there', async (t) => {
   const visitor = new CrmVisitor(node.url);
-  t.strictSame(JSON.parse((await visitor.get('/healthz')).text), { status: 'ok' });
+  t.match(JSON.parse((await visitor.get('/healthz')).text), { status: 'ok' });
   const old = await visitor.get('/lead/101');
   t.equal(old.headers.location, `${node.url}/leads/101`, 'its own address and port leak');
   await visitor.signIn('anna');

@@ -53,18 +53,20 @@ await test('a path that some upstreams read as a closed one is refused', async (
   t.equal((await person.post('/login', { user: 'olga' })).status, 303);
   t.equal((await person.get('/page;v=1')).status, 200, 'parameters as such are no harm');
   t.equal((await person.get('/Page')).status, 200);
-  for (const path of [
-    '/Admin',
-    '/ADMIN/users',
-    '/admin;x=1',
-    '/admin;/users',
-    '/admin./x',
-    '/admin%20/x',
-    '/Closed/x',
-    '/API/v4',
-  ]) {
+  const readings: [path: string, status: number][] = [
+    ['/Admin', 404],
+    ['/ADMIN/users', 404],
+    ['/admin;x=1', 404],
+    ['/admin;/users', 404],
+    ['/admin./x', 404],
+    ['/admin%20/x', 404],
+    ['/Closed/x', 400],
+    ['/API/v4', 400],
+    ['/%2563losed/x', 400],
+  ];
+  for (const [path, status] of readings) {
     const before = upstream.requests.length;
-    t.equal((await person.get(path)).status, 400, path);
+    t.equal((await person.get(path)).status, status, path);
     t.equal(upstream.requests.length, before);
   }
   person.close();

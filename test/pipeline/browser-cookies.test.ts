@@ -2,10 +2,11 @@ import { test } from 'tap';
 
 import { compileTextGlob } from '../../gateway/core/glob.ts';
 import { takeCookies } from '../../gateway/pipeline/browser-cookies.ts';
+import { SESSION_COOKIE } from '../../gateway/session/session.ts';
 
 const vaulted = compileTextGlob('CRMSESSID');
 const stripped = compileTextGlob('login_*');
-const take = (header: string) => takeCookies(header, vaulted, stripped);
+const take = (header: string) => takeCookies(header, SESSION_COOKIE, vaulted, stripped);
 
 void test('the gateway takes its own cookie out and passes the rest', (t) => {
   t.same(take('__Host-Http-zasov=v1.x'), { token: 'v1.x', rest: '' });

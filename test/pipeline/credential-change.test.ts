@@ -2,6 +2,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 
+import type { AuditEvent } from '../../gateway/core/audit-event.ts';
 import { GatewayError } from '../../gateway/core/gateway-error.ts';
 import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { createCredentialChanges } from '../../gateway/pipeline/credential-change.ts';
@@ -34,10 +35,12 @@ await test('a change is on disk, sealed, until sessions and keys are done; a sto
   const { store, sessions, keys } = openHalves();
   const told: unknown[] = [];
   const folder = await openIntentFolder(directory, keyring);
+  const recorded: AuditEvent[] = [];
   const changes = createCredentialChanges({
     sessions,
     keys,
     folder,
+    audit: { note: (event) => recorded.push(event) },
     notice: (_level, message, facts) => told.push([message, facts]),
     answerMs: 50,
   });
@@ -59,6 +62,19 @@ await test('a change is on disk, sealed, until sessions and keys are done; a sto
   t.strictSame([store.ended, store.rotated], [['acme/olga-petrova'], ['acme/olga-petrova']]);
   t.match(told, [['credentials changed', { account: 'acme', sessionsEnded: 1, keysRotated: 1 }]]);
   t.match(await changes.changed('acme', 'boris'), { sessionsEnded: 2, keysRotated: 2 });
+  t.match(
+    recorded,
+    [
+      { event: 'credentials.changed', facts: { sessions_ended: 1, keys_rotated: 1 } },
+      {
+        event: 'credentials.changed',
+        facts: { sessions_ended: 2, keys_rotated: 2 },
+        person: { subject: 'boris' },
+      },
+    ],
+    'each change is one record, when all of it is done',
+  );
+  t.equal(recorded.length, 2);
   changes.close();
 });
 
@@ -76,7 +92,13 @@ await test('what a killed process left is finished by the next one', async (t) =
     'not one of a process that lives, nor a forged one',
   );
   const { store, sessions, keys } = openHalves();
-  const changes = createCredentialChanges({ sessions, keys, folder, notice: () => undefined });
+  const changes = createCredentialChanges({
+    sessions,
+    keys,
+    folder,
+    notice: () => undefined,
+    audit: { note: () => undefined },
+  });
   await changes.resume();
   t.strictSame([store.ended, store.rotated, store.held], [['acme/olga'], ['acme/olga'], 0]);
   t.strictSame(await folder.orphans(() => false), []);

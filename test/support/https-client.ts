@@ -10,6 +10,9 @@ export interface Target {
   readonly port: number;
   /** PEM of the authority. */
   readonly ca: string;
+  /** PEM of a client certificate and its key, for the admin listener. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 /** One answer, read whole. */
@@ -38,7 +41,7 @@ export class HttpsClient {
   constructor(target: Target, jar = new CookieJar()) {
     this.#target = target;
     this.jar = jar;
-    this.#agent = new Agent({ keepAlive: true, ca: target.ca, servername: target.host });
+    this.#agent = new Agent({ keepAlive: true, servername: target.host, ...trustOf(target) });
   }
 
   get(path: string, sending: Sending = {}): Promise<Answer> {
@@ -89,7 +92,7 @@ export class Http2Client {
   constructor(target: Target, jar = new CookieJar()) {
     this.jar = jar;
     this.#session = connect(`https://${target.host}:${target.port}`, {
-      ca: target.ca,
+      ...trustOf(target),
       servername: target.host,
       host: '127.0.0.1',
     });
@@ -121,6 +124,10 @@ export class Http2Client {
   close(): void {
     this.#session.destroy();
   }
+}
+
+function trustOf({ ca, cert, key }: Target): Pick<Target, 'ca' | 'cert' | 'key'> {
+  return cert === undefined ? { ca } : { ca, cert, key };
 }
 
 function bodyOf(sending: Sending): Buffer | undefined {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { UserRecord, VisitRecord } from './crm-record.ts';
 import type { FileShelf } from './file-shelf.ts';
+import type { Leadership } from './leadership.ts';
 import type { LiveHub } from './live-hub.ts';
 import type { PeerGroup } from './peer-group.ts';
 import type { Replica } from './replica.ts';
@@ -10,6 +11,7 @@ import type { Language } from './language.ts';
 export interface Crm {
   readonly region: string;
   readonly replica: Replica;
+  readonly leadership: Leadership;
   readonly peers: PeerGroup;
   readonly files: FileShelf;
   readonly live: LiveHub;

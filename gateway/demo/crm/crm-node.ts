@@ -13,6 +13,7 @@ import { answerRequest } from './crm-router.ts';
 import { demoOperations } from './demo-data.ts';
 import { FileShelf } from './file-shelf.ts';
 import { html } from './html.ts';
+import { Leadership } from './leadership.ts';
 import { LiveHub } from './live-hub.ts';
 import { refuseUpgrade, serveLiveSocket } from './live-socket.ts';
 import { plainPage, say } from './page-frame.ts';
@@ -58,13 +59,15 @@ export async function startCrmNode(options: CrmNodeOptions): Promise<CrmNode> {
   const own = options.dataDirectory === undefined;
   const directory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'demo-crm-')));
   const replica = new Replica(region);
-  const peers = new PeerGroup(replica, secret);
+  const leadership = new Leadership(region, replica, now);
+  const peers = new PeerGroup(replica, leadership, secret);
   const files = new FileShelf(join(directory, `files-${region}`), secret);
   await files.open();
   for (const operation of await demoOperations(secret, now())) replica.apply(operation);
   const crm: Crm = {
     region,
     replica,
+    leadership,
     peers,
     files,
     live: new LiveHub(replica, now),
@@ -121,10 +124,25 @@ async function serve(crm: Crm, request: IncomingMessage, response: ServerRespons
   const context = readable === undefined ? undefined : { ...readable, response };
   try {
     if (context === undefined) throw new CrmProblem(404, 'no such account');
+    if (isChange(request)) tellPosition(crm, response);
     await answerRequest(context);
   } catch (error) {
     await refuse(context, response, error);
   }
+}
+
+function isChange({ method = 'GET' }: IncomingMessage): boolean {
+  return !/^(?:GET|HEAD|OPTIONS)$/.test(method);
+}
+
+/** Says with the answer how far the change is in the log; known only when the handler begins to answer. */
+function tellPosition({ leadership }: Crm, response: ServerResponse): void {
+  const writeHead = response.writeHead.bind(response) as (...rest: unknown[]) => ServerResponse;
+  response.writeHead = (...rest: unknown[]) => {
+    const position = leadership.writePosition;
+    if (position !== undefined && !response.headersSent) response.setHeader('Zasov-Position', position);
+    return writeHead(...rest);
+  };
 }
 
 function readRequest(crm: Crm, request: IncomingMessage): CrmRequest | undefined {

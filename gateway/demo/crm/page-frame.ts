@@ -44,7 +44,9 @@ export function workPage(context: UserContext, title: string, place: Place, cont
     <nav class="side">
       <a class="brand" href="/">${logo()}<span>${words.product}</span></a>
       <div class="links">${links}</div>
-      <p class="where">${words.region} <b>${crm.region}</b></p>
+      <p class="where">
+        ${words.region} <b>${crm.region}</b> · ${crm.leadership.leads ? words.primary : words.replica}
+      </p>
     </nav>
     <header class="top">
       <span class="tenant">${titleOfAccount(account)}</span>

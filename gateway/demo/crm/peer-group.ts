@@ -1,18 +1,25 @@
+import type { Leadership } from './leadership.ts';
 import { PeerLink } from './peer-link.ts';
 import type { Replica } from './replica.ts';
+
+const LOOK_EVERY_MS = 250;
 
 /** All peers of one node. */
 export class PeerGroup {
   readonly #replica: Replica;
   readonly #secret: string;
+  readonly #leadership: Leadership;
+  #timer: NodeJS.Timeout;
   #links: PeerLink[] = [];
 
-  constructor(replica: Replica, secret: string) {
+  constructor(replica: Replica, leadership: Leadership, secret: string) {
     this.#replica = replica;
     this.#secret = secret;
-    replica.on('written', (operation) => {
-      for (const link of this.#links) link.push(operation);
+    this.#leadership = leadership;
+    replica.on('written', (operation, before) => {
+      for (const link of this.#links) link.push(operation, before);
     });
+    this.#timer = setInterval(() => leadership.look(this.#links), LOOK_EVERY_MS).unref();
   }
 
   /** Origins of the peers that answered last time. */
@@ -25,9 +32,10 @@ export class PeerGroup {
     const wanted = new Set(urls.map((url) => new URL(url).origin));
     for (const link of this.#links) if (!wanted.has(link.url)) link.close();
     const kept = this.#links.filter((link) => wanted.delete(link.url));
-    const added = [...wanted].map((url) => new PeerLink(url, this.#replica, this.#secret));
+    const added = [...wanted].map((url) => new PeerLink(url, this.#replica, this.#leadership, this.#secret));
     this.#links = [...kept, ...added];
     await Promise.all(added.map((link) => link.start()));
+    if (this.#links.length > 0) this.#leadership.look(this.#links);
   }
 
   /**
@@ -40,6 +48,7 @@ export class PeerGroup {
 
   /** Stops all links. */
   close(): void {
+    clearInterval(this.#timer);
     for (const link of this.#links) link.close();
   }
 }

@@ -1,26 +1,29 @@
 import { isOperation, type Operation } from './crm-record.ts';
+import type { Leadership, PeerStanding } from './leadership.ts';
 import type { Replica } from './replica.ts';
 
 /** The header that guards `/replication/*` between the CRM's own nodes. */
 export const REPLICATION_HEADER = 'x-crm-replication';
 
 const PUSH_TIMEOUT_MS = 1000;
-const PULL_TIMEOUT_MS = 3000;
-const PULL_EVERY_MS = 1000;
+const PULL_TIMEOUT_MS = 1500;
+const PULL_EVERY_MS = 500;
 const BATCH = 500;
 /** A peer that is away catches up by reading our feed, so nothing queues for it without end. */
 const QUEUE_LIMIT = 5000;
 
 /**
- * Keeps this node in step with one peer: writes are pushed at once, and the peer's feed is read every second, which
- * is how a node that was away or missed a push catches up.
+ * Keeps this node in step with one peer: writes are pushed at once, and the peer's feed is read twice a second, which
+ * is how a node that was away or missed a push catches up, and how it hears who leads.
  */
 export class PeerLink {
   readonly url: string;
   readonly #replica: Replica;
   readonly #secret: string;
+  readonly #leadership: Leadership;
   readonly #stop = new AbortController();
-  #queue: Operation[] = [];
+  #queue: { operation: Operation; before: number }[] = [];
+  #standing: PeerStanding | undefined;
   #sending: Promise<void> | undefined;
   #pulling: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -28,15 +31,21 @@ export class PeerLink {
   #boot = '';
   #position = 0;
 
-  constructor(url: string, replica: Replica, secret: string) {
+  constructor(url: string, replica: Replica, leadership: Leadership, secret: string) {
     this.url = url;
     this.#replica = replica;
+    this.#leadership = leadership;
     this.#secret = secret;
   }
 
   /** Whether the last exchange with the peer went well. */
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  /** What the peer last said of itself. */
+  get standing(): PeerStanding | undefined {
+    return this.#standing;
   }
 
   /** Begins to read the peer's feed. Resolves after the first reading, successful or not. */
@@ -51,11 +60,11 @@ export class PeerLink {
     clearTimeout(this.#timer);
   }
 
-  /** Queues an operation of this node; it leaves with the next batch. */
-  push(operation: Operation): void {
+  /** Queues an operation of this node; it leaves with the next batch. @param before the number of the one before it. */
+  push(operation: Operation, before: number): void {
     if (!this.#isUp || this.#stop.signal.aborted) return;
     if (this.#queue.length >= QUEUE_LIMIT) this.#queue.shift();
-    this.#queue.push(operation);
+    this.#queue.push({ operation, before });
     this.#sending ??= this.#send();
   }
 
@@ -87,7 +96,12 @@ export class PeerLink {
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, BATCH);
       try {
-        await this.#call('/replication/operations', PUSH_TIMEOUT_MS, JSON.stringify(batch));
+        const { region, epoch } = this.#leadership.standing;
+        const after = batch[0]?.before ?? 0;
+        const through = batch.at(-1)?.operation.lamport ?? 0;
+        const query = `region=${encodeURIComponent(region)}&epoch=${epoch}&after=${after}&through=${through}`;
+        const operations = JSON.stringify(batch.map(({ operation }) => operation));
+        await this.#call(`/replication/operations?${query}`, PUSH_TIMEOUT_MS, operations);
       } catch {
         this.#isUp = false;
         this.#queue = [];
@@ -97,6 +111,7 @@ export class PeerLink {
   }
 
   async #readFeed(): Promise<void> {
+    const startedMs = this.#leadership.now();
     let hasMore = true;
     while (hasMore) {
       const query = `boot=${encodeURIComponent(this.#boot)}&after=${this.#position}`;
@@ -108,6 +123,10 @@ export class PeerLink {
       this.#boot = boot;
       this.#position = position;
       hasMore = page.hasMore === true;
+      if (!hasMore && isStanding(page.standing)) {
+        this.#standing = page.standing;
+        this.#leadership.peerRead(page.standing, startedMs);
+      }
     }
     this.#isUp = true;
   }
@@ -125,4 +144,15 @@ export class PeerLink {
       throw new Error(`the peer answered ${answer.status}`);
     return document as Record<string, unknown>;
   }
+}
+
+function isStanding(value: unknown): value is PeerStanding {
+  if (typeof value !== 'object' || value === null) return false;
+  const { region, epoch, leads, through } = value as Record<string, unknown>;
+  return (
+    typeof region === 'string' &&
+    typeof epoch === 'number' &&
+    typeof leads === 'boolean' &&
+    typeof through === 'number'
+  );
 }

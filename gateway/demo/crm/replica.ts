@@ -18,8 +18,8 @@ interface Entry {
 }
 
 interface ReplicaEvents {
-  /** A write of this node, to be pushed to peers. */
-  written: [operation: Operation];
+  /** A write of this node, to be pushed to peers, and the number of the one before it. */
+  written: [operation: Operation, before: number];
   /** Any write that won, local or from a peer, with the operation it replaced. */
   applied: [operation: Operation, previous: Operation | undefined];
 }
@@ -41,12 +41,23 @@ export class Replica extends EventEmitter<ReplicaEvents> {
   readonly #feed = new Map<string, Entry>();
   readonly #tables = new Map<string, Map<string, Operation>>();
   #lamport = 0;
+  #written = 0;
   #position = 0;
 
   constructor(node: string) {
     super();
     this.setMaxListeners(0);
     this.#node = node;
+  }
+
+  /** The number of the last write that was seen here. */
+  get lamport(): number {
+    return this.#lamport;
+  }
+
+  /** The number of the last write of this node itself. */
+  get written(): number {
+    return this.#written;
   }
 
   /** The value of a record; `undefined` when it never was or is deleted. */
@@ -70,9 +81,11 @@ export class Replica extends EventEmitter<ReplicaEvents> {
 
   /** Writes a record here, later than everything this node has seen. `null` deletes. */
   put<K extends RecordKind>(kind: K, account: string, id: string, value: RecordValues[K] | null): void {
+    const before = this.#written;
     const operation = { lamport: this.#lamport + 1, node: this.#node, account, kind, id, value };
+    this.#written = operation.lamport;
     this.apply(operation);
-    this.emit('written', operation);
+    this.emit('written', operation, before);
   }
 
   /** Takes an operation from anywhere; an older one than what is here changes nothing. */

@@ -27,7 +27,12 @@ export async function takeOperations(context: CrmContext): Promise<void> {
     throw new CrmProblem(400, 'malformed operations');
   }
   if (!Array.isArray(batch) || !batch.every(isOperation)) throw new CrmProblem(400, 'malformed operations');
-  for (const operation of batch) context.crm.replica.apply(operation);
+  const { replica, leadership } = context.crm;
+  for (const operation of batch) replica.apply(operation);
+  const { searchParams } = context.url;
+  const number = (name: string) => Number(searchParams.get(name) ?? Number.NaN);
+  const from = { region: searchParams.get('region') ?? '', epoch: number('epoch') };
+  leadership.peerPushed(from, number('after'), number('through'));
   await sendJson(context, 200, { taken: batch.length });
 }
 
@@ -35,7 +40,8 @@ export async function takeOperations(context: CrmContext): Promise<void> {
 export async function sendChanges(context: CrmContext): Promise<void> {
   const { crm, url } = context;
   const after = Number(url.searchParams.get('after') ?? 0);
-  await sendJson(context, 200, crm.replica.changesAfter(url.searchParams.get('boot') ?? '', after));
+  const changes = crm.replica.changesAfter(url.searchParams.get('boot') ?? '', after);
+  await sendJson(context, 200, { ...changes, standing: crm.leadership.standing });
 }
 
 /** GET /replication/files/ID: the bytes of an upload. */

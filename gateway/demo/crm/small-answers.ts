@@ -39,9 +39,9 @@ export function chooseLanguageCookie(context: CrmContext): void {
   redirect(context, /^\/(?![/\\])[^\s\\]*$/.test(back) ? back : '/');
 }
 
-/** GET /healthz. A later version says its role and position here. */
+/** GET /healthz: role, epoch, position and lag, as a gateway reads them. */
 export async function sendHealth(context: CrmContext): Promise<void> {
-  await sendJson(context, 200, { status: 'ok' });
+  await sendJson(context, 200, context.crm.leadership.document);
 }
 
 /** Any method on /echo: what arrived, so that a test sees what a gateway forwards. Open to everyone. */

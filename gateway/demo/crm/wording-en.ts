@@ -68,6 +68,8 @@ export const ENGLISH_WORDS = {
   signedInFrom: 'Signed in from',
   account: 'Account',
   region: 'Region',
+  primary: 'primary',
+  replica: 'copy',
   role: 'Role',
   roleAdmin: 'administrator',
   roleUser: 'employee',

@@ -70,6 +70,8 @@ export const RUSSIAN_WORDS: Record<keyof typeof ENGLISH_WORDS, string> = {
   signedInFrom: 'Вход с адреса',
   account: 'Компания',
   region: 'Регион',
+  primary: 'основной',
+  replica: 'копия',
   role: 'Роль',
   roleAdmin: 'администратор',
   roleUser: 'сотрудник',
