@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { drawConsole } from './console/draw-console.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -12,7 +13,6 @@ import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
-import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import {
@@ -28,7 +28,8 @@ import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { LimitTable } from './rate-limit/limit-table.ts';
+import { openLimits } from './server/open-limits.ts';
+import { isKeyWithData } from './server/read-keyring.ts';
 import {
   chooseFirstPolicy,
   type FirstPolicy,
@@ -38,6 +39,7 @@ import {
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
+import { watchSources } from './server/watch-sources.ts';
 import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
@@ -45,6 +47,8 @@ import { describeMistakes } from './tls/certificate-store.ts';
 import { TlsEndpoint } from './tls/tls-endpoint.ts';
 
 const TICK_MS = 1000;
+const KEY_WITH_DATA =
+  'the master key lies in the data directory: who takes the disk has both; see secrets.master_key';
 const CERTIFICATES_MS = 12 * 3_600_000;
 
 /**
@@ -63,6 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, first, count, closers);
     const foundation = await openFoundation(options, policy, closers);
+    if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
     for (const setting of notices)
       foundation.logger.warn('a setting is not in force in this version', { setting });
     return await serveAlone(options, foundation, first, closers);
@@ -126,7 +131,9 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
-  const administration = openAdministration(foundation, () => inForce.policy);
+  const limits = openLimits(foundation);
+  closers.push(() => limits.close());
+  const administration = openAdministration(foundation, inForce, drawConsole);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -135,10 +142,11 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
+    audit: foundation.audit,
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
-    limits: new LimitTable(clock, foundation.limits),
+    ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   collectTraffic(foundation, inForce, endpoint);
@@ -177,11 +185,12 @@ async function serveAlone(
     ...principalOperations(foundation),
   });
   const failure = (message: string) => reportFailure(foundation, message);
+  const changed = () => void reload().catch(failure('a reload failed'));
   closers.push(
     () => control.close(),
     foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
-    watchPolicy(policies, () => void reload().catch(failure('a reload failed'))),
+    watchSources(policies, () => inForce, changed),
     foundation.admins.onPolicyApproved(() => void reload().catch(failure('a reload failed'))),
   );
   if (first.isKept) await reload();
@@ -214,6 +223,7 @@ async function supervise(
   let supervisor: Supervisor | undefined;
   const hub = new RelayHub(() => supervisor?.workers ?? []);
   const foundation = await openFoundation(options, first.policy, closers, hub);
+  if (isKeyWithData(first.policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
   const { logger } = foundation;
   await foundation.admins.guard.start(first.candidate);
   const node = await serveNode(

@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 
+import type { KeyFiles } from '../store/key-file.ts';
 import { ensurePrivateDirectory, readIfPresent, replaceFile } from '../config/private-file.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { binary, boolean, integer, namedBits, octets, oid, sequence } from '../crypto/der.ts';
@@ -24,27 +25,32 @@ export function adminDirectory(data: string): string {
 }
 
 /**
- * Opens the authority of a data directory (`DATA/admin/ca.pem`, `ca.key` with mode 0600), or makes it when there is
+ * Opens the authority of a data directory (`DATA/admin/ca.pem`, `ca.key` sealed), or makes it when there is
  * none or it ends within the life of a certificate. It issues client certificates only (extendedKeyUsage), so that
  * trusting it lets nobody pose as a server. Its key alone lets nobody in: certificates are pinned by their own key.
  *
- * @throws GatewayError `internal` when certificate and key do not belong together.
+ * @throws GatewayError `internal` when certificate and key do not belong together, or the key is sealed under another
+ *   master key.
  */
-export async function openAdminAuthority(data: string, nowMs: number): Promise<AdminAuthority> {
+export async function openAdminAuthority(
+  data: string,
+  keys: KeyFiles,
+  nowMs: number,
+): Promise<AdminAuthority> {
   const directory = adminDirectory(data);
   await ensurePrivateDirectory(directory);
-  const found = await readAuthority(directory);
+  const found = await readAuthority(directory, keys);
   if (found !== undefined && found.certificate.validToDate.getTime() > nowMs + 120 * DAY_MS) return found;
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const certPem = selfSigned(publicKey, privateKey, nowMs);
-  await replaceFile(join(directory, 'ca.key'), privateKeyPem(privateKey), 0o600);
+  await keys.write(join(directory, 'ca.key'), privateKeyPem(privateKey));
   await replaceFile(join(directory, 'ca.pem'), certPem, 0o644);
   return assemble(certPem, privateKey);
 }
 
-async function readAuthority(directory: string): Promise<AdminAuthority | undefined> {
+async function readAuthority(directory: string, keys: KeyFiles): Promise<AdminAuthority | undefined> {
   const certPem = await readIfPresent(join(directory, 'ca.pem'));
-  const keyPem = await readIfPresent(join(directory, 'ca.key'));
+  const keyPem = await keys.read(join(directory, 'ca.key'));
   // The key is written first: alone it is what a crash left, and nothing was issued with it.
   if (certPem === undefined || keyPem === undefined) return undefined;
   const authority = assemble(certPem, createPrivateKey(keyPem));

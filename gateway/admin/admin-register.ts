@@ -3,6 +3,8 @@ import { randomBytes, type X509Certificate } from 'node:crypto';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { JsonValue } from '../core/canonical-json.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import { openAdminAuthority } from './admin-authority.ts';
 import { AdminRecords, NOBODY, type Standing } from './admin-records.ts';
@@ -15,6 +17,8 @@ import type { SignedRecords } from './signed-records.ts';
 export interface AdminRegisterParts {
   readonly records: RecordStore;
   readonly signed: SignedRecords;
+  /** Seals the key of this node's authority. */
+  readonly keyring: Keyring;
   readonly clock: Clock;
   /** The data directory. */
   readonly data: string;
@@ -229,7 +233,8 @@ export class AdminRegister implements AdminList {
 
   /** Has the certificates of this node's authority count everywhere. */
   async #shareAuthority(): Promise<void> {
-    const { certPem } = await openAdminAuthority(this.#parts.data, this.#parts.clock.now());
+    const { data, keyring, clock } = this.#parts;
+    const { certPem } = await openAdminAuthority(data, sealedKeyFiles(keyring), clock.now());
     if (this.authorities.includes(certPem)) return;
     await this.#records.addAuthority(certPem);
     await this.reload();

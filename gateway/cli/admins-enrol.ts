@@ -8,7 +8,9 @@ import { readCertificateRequest } from '../admin/certificate-request.ts';
 import { fingerprintOf, issueClientCertificate } from '../admin/client-certificate.ts';
 import { packPkcs12 } from '../admin/pkcs12.ts';
 import { replaceFile } from '../config/private-file.ts';
+import { sealedKeyFiles } from '../store/key-file.ts';
 import { PLAIN_NAME } from '../policy/name-schema.ts';
+import { offlineKeyring } from './offline-keyring.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What `zasov admins enrol` was asked. */
@@ -16,6 +18,8 @@ interface EnrolRequest {
   readonly name: string;
   /** The data directory with the authority; made when missing, so that it works before any gateway runs. */
   readonly data: string;
+  /** Where the policies say which master key seals the authority's key; there need not be any yet. */
+  readonly policies: string;
   /** Where the files go. */
   readonly out: string;
   /** A certificate request (or public key) whose private key stays where it is. */
@@ -31,11 +35,12 @@ interface EnrolRequest {
  * @returns 0. @throws Error when a file of that name is there already.
  */
 export async function enrol(request: EnrolRequest): Promise<number> {
-  const { name, data, out, csr } = request;
+  const { name, data, policies, out, csr } = request;
   if (!PLAIN_NAME.pattern.test(name))
     throw new UsageError(`${PLAIN_NAME.not}. Allowed: ${PLAIN_NAME.allowed}`);
   const nowMs = Date.now();
-  const authority = await openAdminAuthority(data, nowMs);
+  const keys = sealedKeyFiles(await offlineKeyring(policies, data));
+  const authority = await openAdminAuthority(data, keys, nowMs);
   await mkdir(out, { recursive: true });
   const file = (ending: string) => join(out, `${name.replaceAll(' ', '-')}.${ending}`);
   const names = csr === undefined ? ['key', 'pem', 'p12'] : ['pem'];

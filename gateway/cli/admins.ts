@@ -18,6 +18,7 @@ import { UsageError } from './usage-error.ts';
 
 const OPTIONS = {
   data: { type: 'string', default: 'var' },
+  policies: { type: 'string', default: 'policies' },
   out: { type: 'string', default: '.' },
   csr: { type: 'string' },
   url: { type: 'string', default: 'https://127.0.0.1:8444' },
@@ -31,7 +32,7 @@ const OPTIONS = {
 } as const;
 
 const USAGE = `zasov admins list [--data DIR]
-       zasov admins enrol NAME [--data DIR] [--out DIR] [--csr FILE]
+       zasov admins enrol NAME [--data DIR] [--policies DIR|FILE] [--out DIR] [--csr FILE]
        zasov admins propose replace_administrators [--replace NAME --with NAME=sha256:…]
                           | unseal_region REGION | restore ARCHIVE | lower_protection   PERSON [--yes]
        zasov admins approve ID PERSON [--yes] | reject ID PERSON | renew PERSON

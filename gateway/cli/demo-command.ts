@@ -92,6 +92,7 @@ function welcome({ gateway, nodes }: Demo, keys: readonly DemoKey[], data: strin
     'Try:',
     `  sign in at ${first}, open several tabs, and watch the one cookie change in the developer tools`,
     '  copy that cookie to curl and go on working: the copy dies, and takes the session with it',
+    `  open ${first}/.zasov/account            the own devices and API keys: see them, replace them, end them`,
     `  curl -s --cacert ${trust?.caFile ?? 'CA'} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' ${first}/api/v4/leads?limit=1`,
     '  npx zasov keys list                     API keys: who has one, and when it goes',
     '  npx zasov sessions list                 who is signed in, and how often the identifier changed',

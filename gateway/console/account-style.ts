@@ -74,7 +74,7 @@ summary.button::-webkit-details-marker{display:none}
 .waiting td{border-top:0;padding-top:0}
 .banner{display:flex;gap:.75rem 1.25rem;align-items:center;justify-content:space-between;flex-wrap:wrap;padding:.85rem 1rem;border-radius:12px;background:var(--accent-wash)}
 .banner p{font-size:.92rem;color:var(--soft);max-width:38rem}
-.banner b{display:block}
+.banner b{display:block;color:var(--ink)}
 .empty{padding:1.6rem 1.35rem 1.9rem;border-top:1px solid var(--line);text-align:center;color:var(--soft)}
 .empty svg{width:2.4rem;height:2.4rem;opacity:.65}
 .empty b{display:block;color:var(--ink);margin:.35rem 0 .15rem}

@@ -66,3 +66,8 @@ export function createSealedBox(keyring: Keyring, purpose: string): SealedBox {
     },
   };
 }
+
+/** The id of the master key that a value was sealed under; any text when the bytes are no sealed value. */
+export function sealedUnder(sealed: Uint8Array): string {
+  return Buffer.from(sealed.subarray(HEAD_BYTES, HEAD_BYTES + (sealed[1] ?? 0))).toString('latin1');
+}

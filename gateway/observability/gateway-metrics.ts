@@ -1,3 +1,4 @@
+import { administrationMetrics } from './administration-metrics.ts';
 import type { Counter, Histogram } from './metric-child.ts';
 import type { MetricRegistry } from './metric-registry.ts';
 
@@ -43,6 +44,8 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     requestRecorder: (route: string, access: string): RequestRecorder =>
       requestRecorder((status) => requests.child({ route, access, status }), parts),
     ...sessionMetrics(registry),
+    ...administrationMetrics(registry),
+    ...limitMetrics(registry),
     ...keyMetrics(registry),
     ...regionMetrics(registry),
     ...operationMetrics(registry),
@@ -71,27 +74,38 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Sessions ended because two parties held them, by what gave it away.',
       labels: ['kind'],
     }),
-    adminsDenied: registry.counter({
-      name: 'zasov_admin_denied_total',
-      help: 'Attempts on administrators’ routes that were refused, by reason.',
-      labels: ['reason'],
-    }),
-    admins: registry
-      .gauge({ name: 'zasov_admins', help: 'Administrators who are enrolled: two, or none.' })
-      .child({}),
-    adminsPolicyDiffers: registry
-      .gauge({
-        name: 'zasov_admins_policy_differs',
-        help: 'Whether the policy names other administrators than those in force (1).',
-      })
-      .child({}),
-    approvalsPending: registry
-      .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
-      .child({}),
+  };
+}
+
+function limitMetrics(registry: MetricRegistry) {
+  return {
     rateLimited: registry.counter({
       name: 'zasov_rate_limited_total',
       help: 'Requests refused by a limit.',
       labels: ['limit'],
+    }),
+    budgetBytes: registry.counter({
+      name: 'zasov_response_bytes_total',
+      help: 'Bytes of answers that were drawn from budgets, by limit.',
+      labels: ['limit'],
+    }),
+    budgetsSpent: registry.counter({
+      name: 'zasov_budgets_spent_total',
+      help: 'Budgets of answer bytes that somebody used up, by limit.',
+      labels: ['limit'],
+    }),
+    signInFailures: registry
+      .counter({ name: 'zasov_sign_in_failures_total', help: 'Sign-ins that failed.' })
+      .child({}),
+    signInBlocks: registry.counter({
+      name: 'zasov_sign_in_blocks_total',
+      help: 'Times that sign-in was closed after too many failures, by what was counted.',
+      labels: ['by'],
+    }),
+    accountMismatches: registry.counter({
+      name: 'zasov_account_mismatch_total',
+      help: 'Requests with a session or key of another account.',
+      labels: ['kind'],
     }),
   };
 }
@@ -219,12 +233,6 @@ function operationMetrics(registry: MetricRegistry) {
       help: 'Policy sets loaded while running, by result.',
       labels: ['result'],
     }),
-    policyHeld: registry
-      .gauge({
-        name: 'zasov_policy_held',
-        help: 'Whether policies that lower a protection wait for both administrators (1).',
-      })
-      .child({}),
     storeSeconds: registry.histogram({
       name: 'zasov_store_seconds',
       help: 'Time of an operation of the session store.',

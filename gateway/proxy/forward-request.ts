@@ -34,6 +34,8 @@ export interface AnswerSink {
     headers: IncomingHttpHeaders,
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined>;
+  /** Told of bytes of the body before they go out. @returns false when it broke the answer off instead. */
+  passes(bytes: number): boolean;
   /** The request failed before any head was written. */
   fail(error: unknown): void;
   /** Something went wrong at a node, whatever becomes of the request. */

@@ -112,7 +112,7 @@ export function refuseUnseal(operations: RegionOperations, id: string): Answer {
 }
 
 const HOW_TO_UNSEAL = (id: string) =>
-  `opening it takes both administrators: one proposes it with "zasov admins propose unseal_region region=${id}", ` +
+  `opening it takes both administrators: one proposes it with "zasov admins propose unseal_region ${id}", ` +
   'the other approves. With nobody enrolled it stays sealed until both are';
 
 function unknownRegion(id: string): Answer {

@@ -11,8 +11,10 @@ import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
+import type { SharedCounts } from '../rate-limit/shared-counts.ts';
 import type { SessionService } from '../session/session.ts';
 import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
+import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
@@ -48,16 +50,23 @@ export interface Foundation {
   readonly regions: Regions;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
+  /** Where counts of limits go beyond this process. */
+  readonly counts: SharedCounts | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
 }
 
 /** How the certificates of a policy are loaded: those of its own authority live in the data directory. */
-export function certificateLoader(data: string, clock: Clock): Foundation['loadCertificates'] {
+export function certificateLoader(
+  data: string,
+  keyring: Keyring,
+  clock: Clock,
+): Foundation['loadCertificates'] {
+  const keys = sealedKeyFiles(keyring);
   const directory = join(data, 'tls');
   return ({ tls: { certificates: origins, profile } }) =>
-    loadCertificates({ origins, profile, directory, clock });
+    loadCertificates({ origins, profile, directory, keys, clock });
 }
 
 /** Reports on a failure of work that nobody waits for. */

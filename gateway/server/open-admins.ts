@@ -14,6 +14,7 @@ import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Policy } from '../policy/policy.ts';
+import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import { every } from './closers.ts';
 import { PolicyGuard } from './policy-guard.ts';
@@ -113,7 +114,7 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
     },
     renew: async ({ name, fingerprint }, publicKey) => {
       await audit.commit({ event: 'admin.certificate_issued', facts: { name, key: fingerprint } });
-      const authority = await openAdminAuthority(data, clock.now());
+      const authority = await openAdminAuthority(data, sealedKeyFiles(options.keyring), clock.now());
       const certPem = issueClientCertificate(authority, { name, publicKey, nowMs: clock.now() });
       const expiresAtMs = new X509Certificate(certPem).validToDate.getTime();
       return { certPem, authorityPem: authority.certPem, expiresAtMs };

@@ -9,7 +9,7 @@ import { MetricRegistry } from '../observability/metric-registry.ts';
 import { collectProcessMetrics } from '../observability/process-metrics.ts';
 import { reportUnreplicated } from '../pipeline/session-report.ts';
 import type { Policy } from '../policy/policy.ts';
-import { shareLimits } from '../rate-limit/limit-store.ts';
+import { shareCounting } from './open-limits.ts';
 import { familyTransitions } from '../session/rotate.ts';
 import { openStore } from '../store/open-store.ts';
 import { TicketSecrets } from '../tls/ticket-secrets.ts';
@@ -20,7 +20,7 @@ import { certificateLoader, type Foundation } from './foundation.ts';
 import { openAdmins } from './open-admins.ts';
 import { openAudit } from './open-audit.ts';
 import { openKeys } from './open-keys.ts';
-import { openRegions } from './open-regions.ts';
+import { carryOutUnseals, openRegions } from './open-regions.ts';
 import { openSessions } from './open-sessions.ts';
 import { readKeyring } from './read-keyring.ts';
 import type { GatewayOptions } from './running-gateway.ts';
@@ -70,6 +70,7 @@ export async function openFoundation(
   closers.push(() => regions.close());
   const admins = await openAdmins({ ...facts, policy, keyring, audit });
   closers.push(() => admins.close());
+  carryOutUnseals(regions, admins.approvals, audit);
   return {
     ...facts,
     keyring,
@@ -78,7 +79,7 @@ export async function openFoundation(
     apiKeys,
     regions,
     admins,
-    loadCertificates: certificateLoader(data, clock),
-    limits: shareLimits(connection, keyring),
+    loadCertificates: certificateLoader(data, keyring, clock),
+    ...shareCounting(opened, keyring, relay !== undefined),
   };
 }

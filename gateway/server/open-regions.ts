@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 
+import type { CriticalAction } from '../admin/admin.ts';
+import type { ApprovalDesk } from '../admin/approval-desk.ts';
 import type { Environment } from '../config/environment.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
@@ -89,6 +91,24 @@ export async function openRegions(options: RegionOptions): Promise<Regions> {
       conditions.close();
     },
   };
+}
+
+/** Has both administrators open a sealed region. */
+export function carryOutUnseals(regions: Regions, approvals: ApprovalDesk, audit: AuditSink): void {
+  const regionOf = ({ parameters }: CriticalAction) => String(parameters['region']);
+  approvals.onApproved(
+    'unseal_region',
+    async (action, proposal) => {
+      const region = regionOf(action);
+      await audit.commit({ event: 'region.unsealed', facts: { region, proposal } });
+      await regions.conditions.relieve(region, 'unseal');
+    },
+    (action) => {
+      const region = regionOf(action);
+      if (!regions.policy.some(({ id }) => id === region)) return `the policies name no region ${region}`;
+      return regions.conditions.of(region) === 'sealed' ? undefined : `region ${region} is not sealed`;
+    },
+  );
 }
 
 function oneAtATime(work: () => Promise<void>): () => void {

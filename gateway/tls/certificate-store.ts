@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Clock } from '../core/clock.ts';
+import type { KeyFiles } from '../store/key-file.ts';
 import { checkCertificate } from './certificate-check.ts';
 import type { CertificateMistake } from './certificate-rules.ts';
 import { certificateSnapshot } from './certificate-snapshot.ts';
@@ -25,6 +26,8 @@ interface CertificateRequest {
   readonly profile: TlsProfileName;
   /** Where self-signed certificates live: `DATA/tls`. */
   readonly directory: string;
+  /** How the keys of those are kept. */
+  readonly keys: KeyFiles;
   readonly clock: Clock;
 }
 
@@ -46,7 +49,7 @@ export type CertificateLoad =
  * @throws the file system's error when `directory` cannot be written; everything else is a mistake in the result.
  */
 export async function loadCertificates(request: CertificateRequest): Promise<CertificateLoad> {
-  const { origins, profile, directory, clock } = request;
+  const { origins, profile, clock } = request;
   const nowMs = clock.now();
   const mistakes = duplicateHosts(origins);
   const warnings: CertificateMistake[] = [];
@@ -55,7 +58,7 @@ export async function loadCertificates(request: CertificateRequest): Promise<Cer
     served.push(origin.kind === 'files' ? await fromFiles(origin, nowMs, mistakes, warnings) : undefined);
   }
   if (mistakes.length > 0) return { ok: false, mistakes };
-  const own = await selfSigned(origins, directory, nowMs);
+  const own = await selfSigned(request, nowMs);
   const ready = origins.flatMap((origin, index) => served[index] ?? own.byOrigin.get(origin) ?? []);
   const [first, ...rest] = ready;
   if (!first) {
@@ -105,12 +108,12 @@ async function modeWarnings(keyFile: string): Promise<CertificateMistake[]> {
   return [{ file: keyFile, what: 'every user of this machine can read the key', remedy: 'chmod 0600' }];
 }
 
-async function selfSigned(origins: readonly CertificateOrigin[], directory: string, nowMs: number) {
+async function selfSigned({ origins, directory, keys }: CertificateRequest, nowMs: number) {
   const byOrigin = new Map<CertificateOrigin, ServedCertificate>();
   const wanted = origins.filter((origin) => origin.kind === 'self_signed');
   if (wanted.length === 0) return { byOrigin, authority: undefined };
   const hostLists = wanted.map(({ hosts }) => hosts);
-  const { authority, certificates } = await ensureSelfSigned({ directory, hostLists, nowMs });
+  const { authority, certificates } = await ensureSelfSigned({ directory, hostLists, nowMs, keys });
   for (const [index, origin] of wanted.entries()) {
     const certificate = certificates[index];
     if (certificate) byOrigin.set(origin, certificate);

@@ -1,8 +1,9 @@
 import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
 import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openAuthority } from './local-authority.ts';
+import { openAuthority, readKey } from './local-authority.ts';
 import type { LocalAuthority } from './local-authority.ts';
+import type { KeyFiles } from '../store/key-file.ts';
 import { ensurePrivateDirectory, readIfPresent, replaceFile } from '../config/private-file.ts';
 
 const DAY_MS = 86_400_000;
@@ -42,24 +43,26 @@ interface SelfSignedRequest {
   /** One certificate for each list of hosts; no list is empty. */
   readonly hostLists: readonly (readonly string[])[];
   readonly nowMs: number;
+  /** How private keys are kept. */
+  readonly keys: KeyFiles;
 }
 
 /**
  * Makes the local authority and its server certificates, or takes the ones that are there: a certificate is kept until
  * 30 days before its end, or until its list of hosts changes. Call it again daily to renew while running. Keys are
- * P-256, mode 0600; files are replaced whole. One process at a time may call it on a directory.
+ * P-256, sealed, mode 0600; files are replaced whole. One process at a time may call it on a directory.
  *
  * @throws the file system's error when the directory cannot be written.
  */
 export async function ensureSelfSigned(
   request: SelfSignedRequest,
 ): Promise<{ authority: SelfSignedAuthority; certificates: SelfSignedCertificate[] }> {
-  const { directory, hostLists, nowMs } = request;
+  const { directory, hostLists, nowMs, keys } = request;
   await ensurePrivateDirectory(directory);
   const hosts = [...hostLists.flat(), ...LOOPBACK_ADDRESSES];
-  const authority = await openAuthority(directory, hosts, nowMs, LEAF_DAYS);
+  const authority = await openAuthority(directory, keys, hosts, nowMs, LEAF_DAYS);
   const certificates: SelfSignedCertificate[] = [];
-  for (const list of hostLists) certificates.push(await ensureLeaf(directory, list, authority, nowMs));
+  for (const list of hostLists) certificates.push(await ensureLeaf(request, list, authority));
   await removeStrays(directory, certificates);
   const { caFile, caPem, created } = authority;
   const fingerprint256 = authority.certificate.fingerprint256;
@@ -67,17 +70,16 @@ export async function ensureSelfSigned(
 }
 
 async function ensureLeaf(
-  directory: string,
+  { directory, nowMs, keys }: SelfSignedRequest,
   hosts: readonly string[],
   authority: LocalAuthority,
-  nowMs: number,
 ): Promise<SelfSignedCertificate> {
   const names = [...new Set([...hosts, ...LOOPBACK_ADDRESSES])];
   // The name holds the hosts, so that a changed list is another file and an unchanged one is found again.
   const digest = createHash('sha256').update(names.toSorted().join('\n')).digest('hex').slice(0, 16);
   const certFile = join(directory, `leaf-${digest}.pem`);
   const keyFile = join(directory, `leaf-${digest}.key`);
-  const [certPem, keyPem] = [await readIfPresent(certFile), await readIfPresent(keyFile)];
+  const [certPem, keyPem] = [await readIfPresent(certFile), await readKey(keyFile, keys)];
   if (certPem !== undefined && keyPem !== undefined && isUsable(certPem, keyPem, authority, nowMs)) {
     await chmod(keyFile, 0o600);
     return { hosts, certPem, keyPem, certFile, keyFile, expiresAtMs: endOf(certPem) };
@@ -89,7 +91,7 @@ async function ensureLeaf(
     privateKey: authority.privateKey,
   };
   const issued = issueLeaf(names, signer, nowMs, LEAF_DAYS);
-  await replaceFile(keyFile, issued.keyPem, 0o600);
+  await keys.write(keyFile, issued.keyPem);
   await replaceFile(certFile, issued.certPem, 0o644);
   return { hosts, ...issued, certFile, keyFile, expiresAtMs: endOf(issued.certPem) };
 }

@@ -56,6 +56,9 @@ const MOST_TRIES = 50;
 export class RegionLedger {
   readonly #options: RegionLedgerOptions;
   readonly #facts: Map<string, RegionFacts>;
+  /** Under a former master key when this process started. Only then: two nodes with other orders of keys would go on for ever. */
+  readonly #old = new Set<string>();
+  #isRead = false;
 
   /** @param known what this node heard before it started. */
   constructor(options: RegionLedgerOptions, known: ReadonlyMap<string, RegionFacts>) {
@@ -71,7 +74,8 @@ export class RegionLedger {
   /**
    * Reads all records.
    *
-   * @returns regions of which the store knows less than this process, so that it has to be told again.
+   * @returns regions that have to be written again: the store knows less of them than this process, or has them under
+   *   a former master key.
    * @throws GatewayError `store_unavailable`.
    */
   async read(): Promise<string[]> {
@@ -79,10 +83,15 @@ export class RegionLedger {
     const byRegion = new Map(records.map((record) => [record.id, record]));
     const behind: string[] = [];
     for (const region of new Set([...byRegion.keys(), ...this.#facts.keys()])) {
-      const { facts, isBehind } = this.#compare(region, byRegion.get(region));
+      const record = byRegion.get(region);
+      const { facts, isBehind, isReadable } = this.#compare(region, record);
       this.#learn(region, facts);
-      if (isBehind) behind.push(region);
+      const isOld =
+        !this.#isRead && isReadable && record !== undefined && this.#options.seal.isOld(record.body);
+      if (isOld) this.#old.add(region);
+      if (isBehind || isOld) behind.push(region);
     }
+    this.#isRead = true;
     return behind;
   }
 
@@ -97,26 +106,24 @@ export class RegionLedger {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const record = await records.read(KIND, region);
       // Asked for in each try: what another call has recorded meanwhile is no report any more.
-      const { reports, relief, token } = entry();
+      const wanted = entry();
+      const { reports, relief } = wanted;
       const { facts: before, isBehind, isReadable } = this.#compare(region, record);
-      if (!isReadable && relief !== 'unseal')
-        throw new GatewayError('store_unavailable', `the record of region ${region} cannot be opened`);
+      refuse(region, wanted, before, isReadable);
       const repeated = new Set(reports.filter(({ id }) => hasSeen(before.seen, id)));
       const isNews = relief !== undefined || repeated.size < reports.length;
-      if (!isNews && !isBehind) {
+      if (!isNews && !isBehind && !this.#old.has(region)) {
         this.#learn(region, before);
         return { facts: before, repeated };
       }
-      if (token !== undefined && hasSeen(before.seen, token.id))
-        throw new GatewayError('signal_replayed', `a signal for region ${region} came again`);
       const facts = this.#after(before, {
+        ...wanted,
         reports: reports.filter((each) => !repeated.has(each)),
-        relief,
-        token,
       });
       const body = seal.seal(region, facts);
       const version = (record?.version ?? 0) + 1;
       if (!(await records.write({ kind: KIND, id: region, version, body }))) continue;
+      this.#old.delete(region);
       this.#learn(region, facts);
       return { facts, repeated };
     }
@@ -163,4 +170,17 @@ export class RegionLedger {
     this.#facts.set(region, facts);
     this.#options.learnt(region, facts);
   }
+}
+
+/** @throws GatewayError for what must not be written on top of what is there. */
+function refuse(
+  region: string,
+  { relief, token }: RegionEntry,
+  { seen }: RegionFacts,
+  isReadable: boolean,
+): void {
+  if (!isReadable && relief !== 'unseal')
+    throw new GatewayError('store_unavailable', `the record of region ${region} cannot be opened`);
+  if (token !== undefined && hasSeen(seen, token.id))
+    throw new GatewayError('signal_replayed', `a signal for region ${region} came again`);
 }

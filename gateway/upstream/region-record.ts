@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 import type { Keyring } from '../crypto/keyring.ts';
-import { createSealedBox } from '../crypto/sealed-box.ts';
+import { createSealedBox, sealedUnder } from '../crypto/sealed-box.ts';
 import { isRegionCause, type RegionCauses } from './region-state.ts';
 
 /** A change that was taken up, and until when a repetition of it must be known again (ms since the epoch). */
@@ -23,12 +23,15 @@ export interface RegionSeal {
   seal(region: string, facts: RegionFacts): Buffer;
   /** @returns facts with the cause `unreadable` when it was changed, is another region's, or no key opens it. */
   open(region: string, body: Uint8Array): RegionFacts;
+  /** Whether it is sealed under a former master key, and lost when that one is retired. */
+  isOld(body: Uint8Array): boolean;
 }
 
 /** Makes the seal of records; whoever lacks the master key can neither write one nor read it. */
 export function createRegionSeal(keyring: Keyring): RegionSeal {
   const box = createSealedBox(keyring, 'region-condition');
   return {
+    isOld: (body) => sealedUnder(body) !== keyring.currentKid,
     seal: (region, facts) => box.seal(Buffer.from(JSON.stringify(facts)), region),
     open(region, body) {
       const plain = box.open(body, region);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -21,11 +21,19 @@ const carl = makeAdministrator('Carl');
 const two = [listed(anna), listed(boris)];
 const DAY_MS = 86_400_000;
 const base = temporaryDirectory();
-const newDirectory = () => mkdtempSync(join(base, 'data-'));
+const MASTER_KEY = createMasterKey();
+/** The data directory of one more node of the installation. */
+const newDirectory = () => {
+  const directory = mkdtempSync(join(base, 'data-'));
+  writeFileSync(join(directory, 'master.key'), MASTER_KEY);
+  return directory;
+};
 
 /** One installation that may be opened several times, as processes and nodes do. */
-function installation(keyring: Keyring = parseKeyring(createMasterKey())) {
+function installation(masterKey = MASTER_KEY) {
   const data = newDirectory();
+  const keyring = parseKeyring(masterKey);
+  writeFileSync(join(data, 'master.key'), masterKey);
   const clock = new ManualClock();
   const events: AuditEvent[] = [];
   const lines: string[] = [];
@@ -41,7 +49,7 @@ function installation(keyring: Keyring = parseKeyring(createMasterKey())) {
     };
     const used = { keyring, data, ...own };
     const signed = new SignedRecords(records, used.keyring, used.data);
-    const parts = { records, signed, clock, data: used.data };
+    const parts = { records, signed, clock, ...used };
     const register = await AdminRegister.open(
       { ...parts, audit, notice: (level, message) => void lines.push(`${level} ${message}`) },
       wanted,
@@ -228,7 +236,7 @@ void test('a record of another installation is not believed', async (t) => {
 void test('the list lives through a change of the master key', async (t) => {
   const first = createMasterKey().trim();
   const second = `2:${createMasterKey().trim().slice(2)}`;
-  const { open } = installation(parseKeyring(first));
+  const { open } = installation(first);
   await open(two);
   await open(two, { keyring: parseKeyring(`${second}\n${first}`) });
   const { register } = await open(two, { keyring: parseKeyring(second) });

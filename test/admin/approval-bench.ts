@@ -82,7 +82,7 @@ export function deskBench(openRecords: () => Promise<RecordStore> | RecordStore)
         note: (event) => void events.push(event),
         commit: async (event) => void events.push(event),
       };
-      const parts = { records, signed, clock, data, audit, notice: () => undefined };
+      const parts = { records, signed, keyring, clock, data, audit, notice: () => undefined };
       const register = await AdminRegister.open(parts, [listed(anna), listed(boris)]);
       ({ gateway, listNumber: list } = register);
       const desk = new ApprovalDesk({ ...parts, register, longestMs: () => HOUR_MS });

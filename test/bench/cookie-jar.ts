@@ -2,9 +2,20 @@
 export class CookieJar {
   readonly #cookies = new Map<string, string>();
   #header = '';
+  readonly #more: string;
 
   /** How often a cookie that was already there got another value: rotations adopted. */
   rotations = 0;
+
+  /** @param more header lines that go with every request. */
+  constructor(more = '') {
+    this.#more = more;
+  }
+
+  /** The lines of a request's head that say who comes (HTTP/1). */
+  get lines(): string {
+    return this.#header === '' ? this.#more : `cookie: ${this.#header}\r\n${this.#more}`;
+  }
 
   /** The `Cookie` header's value; empty when there is none. */
   get header(): string {

@@ -62,7 +62,9 @@ async function start(target: Target, around: Surroundings, effort: Effort): Prom
 
 async function warmUp(target: Target, child: Child, load: LoadDriver, effort: Effort): Promise<Running> {
   const connections = target.protocol === 'h2' ? Math.ceil(effort.concurrency / 4) : effort.concurrency;
-  await load.order({ kind: 'sign-in', connections });
+  const key = target.issueKey?.();
+  if (key === undefined) await load.order({ kind: 'sign-in', connections });
+  else await load.order({ kind: 'bring-key', connections, key });
   if (target.guarded) await load.order({ kind: 'prove-guarded' });
   const warmup = { kind: 'fetch', requests: effort.warmupRequests, concurrency: effort.concurrency } as const;
   const { cipher } = await load.order(warmup);

@@ -68,8 +68,7 @@ export class H1Connection implements LoadConnection {
   }
 
   fetchData(jar: CookieJar): Promise<void> {
-    const cookie = jar.header === '' ? '' : `cookie: ${jar.header}\r\n`;
-    return this.#exchange(`${dataHead}${this.#fields}${cookie}\r\n`, jar, this.#expected);
+    return this.#exchange(`${dataHead}${this.#fields}${jar.lines}\r\n`, jar, this.#expected);
   }
 
   close(): void {

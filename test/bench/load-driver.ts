@@ -7,6 +7,8 @@ import { seatCommand } from './children.ts';
 /** What the generator can be told to do. */
 export type LoadOrder =
   | { readonly kind: 'sign-in'; readonly connections: number }
+  /** Programs with one API key, one a connection; succeeds only if without it nobody is answered. HTTP/1 only. */
+  | { readonly kind: 'bring-key'; readonly connections: number; readonly key: string }
   /** Succeeds only if a request without a cookie is refused and one with it is answered. */
   | { readonly kind: 'prove-guarded' }
   | { readonly kind: 'fetch'; readonly requests: number; readonly concurrency: number }

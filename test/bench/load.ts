@@ -47,6 +47,18 @@ async function signIn(connections: number): Promise<void> {
   }
 }
 
+async function bringKey(connections: number, key: string): Promise<void> {
+  const stranger = await open();
+  const isLetIn = await stranger.fetchData(new CookieJar()).then(
+    () => true,
+    () => false,
+  );
+  stranger.close();
+  if (isLetIn) throw new Error('a stranger without a key was let in');
+  for (let at = 0; at < connections; at += 1)
+    people.push({ connection: await open(), jar: new CookieJar(`x-api-key: ${key}\r\n`) });
+}
+
 async function fetchAll(requests: number, concurrency: number): Promise<void> {
   await inLanes(concurrency, requests, async (lane) => {
     const person = people[lane % people.length];
@@ -91,6 +103,7 @@ async function signInStrangers(count: number): Promise<void> {
 
 async function carryOut(order: LoadOrder): Promise<void> {
   if (order.kind === 'sign-in') return signIn(order.connections);
+  if (order.kind === 'bring-key') return bringKey(order.connections, order.key);
   if (order.kind === 'prove-guarded') return proveGuarded();
   if (order.kind === 'fetch') return fetchAll(order.requests, order.concurrency);
   if (order.kind === 'open-idle') return openIdle(order.connections);

@@ -1,9 +1,11 @@
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Child } from './children.ts';
-import { startChild } from './children.ts';
+import { scratch, startChild } from './children.ts';
 import type { Protocol } from './load-driver.ts';
 import { hasNginx, startNginx } from './nginx-target.ts';
-import { hasZasov, startZasov } from './zasov-target.ts';
+import { hasZasov, issueKey, startZasov } from './zasov-target.ts';
 
 /** What every target is put into. */
 export interface Surroundings {
@@ -28,11 +30,18 @@ export interface Target {
   /** Whether its memory is measured; variants of another target have no memory of their own to show. */
   readonly weighed: boolean;
   start(around: Surroundings): Promise<Child>;
+  /** Once it runs: the API key that the load brings in place of people who sign in. */
+  issueKey?(): string;
+  /** Another target, and how many times its CPU this one may cost. */
+  readonly ceiling?: { readonly of: string; readonly times: number };
 }
 
+/** A request with an API key may cost at most this many times one with a session. */
+const KEY_CEILING = 1.1;
 /** Names of the targets that others are compared with. */
 export const BARE_H1 = 'bare https+undici';
 export const BARE_H2 = 'bare http2+undici';
+export const ZASOV_H1 = 'zasov h1';
 export const HTTP_PROXY = 'http-proxy';
 export const HTTP_PROXY_KEEP_ALIVE = 'http-proxy, keep-alive';
 
@@ -74,12 +83,21 @@ function forwarders(nodeOptions: readonly string[]): Target[] {
 }
 
 function gateways(nodeOptions: readonly string[]): Target[] {
+  const data = mkdtempSync(join(scratch, 'zasov-keys-'));
   const start: Target['start'] = (around) => startZasov(around, { logLevel: 'info', nodeOptions });
   const startQuiet: Target['start'] = (around) => startZasov(around, { logLevel: 'warn', nodeOptions });
   return [
-    { ...onH1, name: 'zasov h1', judged: true, guarded: true, start },
+    { ...onH1, name: ZASOV_H1, judged: true, guarded: true, start },
     { ...onH2, name: 'zasov h2', judged: true, guarded: true, start },
     { ...onH1, name: 'zasov h1, no access log', guarded: true, weighed: false, start: startQuiet },
+    {
+      ...onH1,
+      name: 'zasov h1, API key',
+      weighed: false,
+      ceiling: { of: ZASOV_H1, times: KEY_CEILING },
+      start: (around) => startZasov(around, { logLevel: 'info', nodeOptions, data, access: 'api_key' }),
+      issueKey: () => issueKey(data),
+    },
   ];
 }
 

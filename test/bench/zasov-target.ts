@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,10 +24,19 @@ export interface ZasovSettings {
   readonly data?: string;
   /** Further sections of the policies. */
   readonly more?: string;
+  /** What opens everything but the login. Default a session. */
+  readonly access?: 'session' | 'api_key';
 }
 
-/** The gateway's policies for the bench: one node, everything but the login behind a session. */
-export function zasovPolicy(upstream: string, logLevel: string): string {
+/** A route for keys always has a limit; this one is never reached. */
+const PLENTY = ', limit: plenty }\nlimits: { plenty: { per: api_key, requests: 100000000/1s } }';
+
+/** The gateway's policies for the bench: one node, everything but the login behind a session or key. */
+export function zasovPolicy(
+  upstream: string,
+  logLevel: string,
+  access: 'session' | 'api_key' = 'session',
+): string {
   return `listen:
   public: { address: 127.0.0.1, port: 0 }
   admin: { address: 127.0.0.1, port: 0 }
@@ -41,7 +51,7 @@ routing:
   home: { default: one }
 routes:
   - { name: login, match: { path: "/login" }, access: public }
-  - { name: app, match: { path: "/**" }, access: session }
+  - { name: app, match: { path: "/**" }, access: ${access}${access === 'api_key' ? PLENTY : ' }'}
 sessions:
   vault: ["CRMSESSID"]
   begin:
@@ -57,7 +67,10 @@ log: { level: ${logLevel} }
 export async function startZasov(around: Surroundings, settings: ZasovSettings): Promise<Child> {
   const data = settings.data ?? mkdtempSync(join(scratch, 'zasov-'));
   const policies = join(data, 'bench.yaml');
-  writeFileSync(policies, zasovPolicy(around.upstream, settings.logLevel) + (settings.more ?? ''));
+  writeFileSync(
+    policies,
+    zasovPolicy(around.upstream, settings.logLevel, settings.access) + (settings.more ?? ''),
+  );
   const options = settings.nodeOptions ?? [];
   return startChild({
     name: 'zasov',
@@ -73,4 +86,17 @@ export async function startZasov(around: Surroundings, settings: ZasovSettings):
       join(data, 'var'),
     ],
   });
+}
+
+/** Issues an API key of a gateway that runs. @param data its directory, as in the settings. */
+export function issueKey(data: string): string {
+  const words = ['keys', 'issue', '--account', 'main', '--subject', 'program', '--json'];
+  const options = { encoding: 'utf8' } as const;
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [program, ...words, '--data', join(data, 'var')],
+    options,
+  );
+  if (stdout === '') throw new Error(`no key was issued: ${stderr}`);
+  return (JSON.parse(stdout) as { key: string }).key;
 }

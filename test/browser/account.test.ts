@@ -4,7 +4,9 @@
  */
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import tap, { test } from 'tap';
+import { SESSION_COOKIE } from '../../gateway/session/session.ts';
 import { launchBrowser, takePicture } from '../support/browser.ts';
+import { HttpsClient } from '../support/https-client.ts';
 import { startDemo } from '../support/start-gateway.ts';
 
 const PATH = '/.zasov/account';
@@ -22,6 +24,7 @@ const PHONE: BrowserContextOptions = {
   hasTouch: true,
 };
 
+tap.setTimeout(180_000);
 const demo = await startDemo();
 const origin = `https://acme.crm.localhost:${demo.port}`;
 const browser = await launchBrowser(demo.ca);
@@ -30,13 +33,17 @@ tap.teardown(async () => {
   await demo.program.stop();
 });
 
-async function begin(options: BrowserContextOptions): Promise<{ context: BrowserContext; page: Page }> {
+async function begin(
+  options: BrowserContextOptions,
+  login = 'boris',
+  password = 'boris-demo-1',
+): Promise<{ context: BrowserContext; page: Page }> {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
   await page.goto(`${origin}${PATH}`);
-  await page.fill('input[name=username]', 'boris');
-  await page.fill('input[name=password]', 'boris-demo-1');
+  await page.fill('input[name=username]', login);
+  await page.fill('input[name=password]', password);
   await page.click('button.primary');
   await page.waitForSelector('header.top .who');
   await page.goto(`${origin}${PATH}`);
@@ -123,6 +130,39 @@ await test('on a phone without JavaScript a person makes a key and ends the othe
   await page.reload();
   t.match(await page.textContent('h1'), 'Your account', 'the choice of language is remembered');
   await Promise.all([context.close(), desk.close()]);
+});
+
+await test('after a change of password and a theft, the new key waits and the alarm is seen', async (t) => {
+  const { context, page } = await begin(DESK, 'clara', 'clara-demo-1');
+  const [cookie] = await context.cookies(origin);
+  const thief = new HttpsClient({ host: 'acme.crm.localhost', port: demo.port, ca: demo.ca });
+  thief.jar.set(SESSION_COOKIE, cookie?.value ?? '');
+  t.equal((await thief.get('/leads')).status, 401, 'another browser');
+  thief.close();
+  await page.reload();
+  t.match(page.url(), /\/login/);
+  await context.close();
+  const { context: again, page: profile } = await begin(DESK, 'clara', 'clara-demo-1');
+  await profile.goto(`${origin}/profile`);
+  await profile.fill('input[name=old_password]', 'clara-demo-1');
+  await profile.fill('input[name=new_password]', 'clara-demo-2');
+  await profile.fill('input[name=repeat_password]', 'clara-demo-2');
+  await profile.click('form[action="/profile/password"] button');
+  await profile.waitForSelector('input[name=username]');
+  await again.close();
+  const { context: desk, page: account } = await begin(DESK, 'clara', 'clara-demo-2');
+  t.match(await account.textContent('.alarms'), 'another device or network');
+  t.match(await account.textContent('.banner'), 'A new key waits for you');
+  await takePicture(account, 'account-9-desk-waiting');
+  const { context: phone, page: small } = await begin(PHONE, 'clara', 'clara-demo-2');
+  await takePicture(small, 'account-10-phone-waiting');
+  await small.click('button:has-text("Показать новый ключ")');
+  await small.waitForSelector('.fresh');
+  t.match(await shownKey(small), /^zsv_/);
+  await account.click('button:has-text("Show the new key")');
+  await account.waitForSelector('.note.bad');
+  t.equal(await shownKey(account), undefined, 'whoever comes second is told so');
+  await Promise.all([desk.close(), phone.close()]);
 });
 
 await test('nothing reaches beyond the edge of a narrow phone, and every button is large enough for a thumb', async (t) => {

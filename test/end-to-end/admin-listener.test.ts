@@ -5,10 +5,9 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import tap, { test } from 'tap';
-import { openAdminAuthority } from '../../gateway/admin/admin-authority.ts';
 import { issueClientCertificate } from '../../gateway/admin/client-certificate.ts';
 import { auditEvents, type Credentials, metricOf, pemOf } from '../support/admin-gateway.ts';
-import { makeAdministrator } from '../support/administrator.ts';
+import { authorityOf, makeAdministrator } from '../support/administrator.ts';
 import { Http2Client, HttpsClient } from '../support/https-client.ts';
 import { temporaryDirectory } from '../support/start-gateway.ts';
 import { eventually } from '../support/wire.ts';
@@ -50,8 +49,8 @@ await test('each of the two gets in, over HTTP/1.1 and HTTP/2, and the CRM hears
 /** People whom the door must not let in, with why. */
 async function strangers(): Promise<[who: string, reason: string, credentials: Credentials | undefined][]> {
   const carl = makeAdministrator('Carl');
-  const ours = await openAdminAuthority(gateway.data, Date.now());
-  const other = await openAdminAuthority(temporaryDirectory(), Date.now());
+  const ours = await authorityOf(gateway.data);
+  const other = await authorityOf(temporaryDirectory());
   const forged = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const issue = (authority: typeof ours, person: typeof carl): Credentials => ({
     cert: issueClientCertificate(authority, {

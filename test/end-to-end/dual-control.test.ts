@@ -1,5 +1,5 @@
 /** The two administrators with real processes: the commands of two people, the file of one operator, restarts. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -99,5 +99,23 @@ await test('a certificate is renewed and revoked by commands', async (t) => {
   t.equal(place.person('Anna', 'renew').code, 1, 'none of hers is');
   t.equal(place.person('Boris', 'renew').code, 0);
   t.same(place.names(), ['Anna', 'Boris'], 'she is enrolled all the same');
+  await place.gateway.program.stop();
+});
+
+await test('with a key lost the operator begins anew, with the gateway stopped', async (t) => {
+  const place = new Installation();
+  await place.start(place.policy(['Anna', 'Boris']));
+  await place.gateway.program.stop();
+  for (const name of [
+    'records.db',
+    'records.db-wal',
+    'records.db-shm',
+    'admin/seen',
+    'admin/policy-in-force',
+  ])
+    rmSync(join(place.data, name), { force: true });
+  await place.start(place.policy(['Carl', 'Boris']));
+  t.same(place.names(), ['Carl', 'Boris']);
+  t.equal(place.person('Carl', 'renew').code, 0);
   await place.gateway.program.stop();
 });

@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KeyObject } from 'node:crypto';
-import { openAdminAuthority } from '../../gateway/admin/admin-authority.ts';
 import { issueClientCertificate } from '../../gateway/admin/client-certificate.ts';
-import { makeAdministrator, type TestAdministrator } from './administrator.ts';
+import { authorityOf, makeAdministrator, type TestAdministrator } from './administrator.ts';
 import type { Target } from './https-client.ts';
 import { type RunningGateway, startGateway, temporaryDirectory } from './start-gateway.ts';
 
@@ -32,7 +31,7 @@ export async function startAdminGateway(policies: string): Promise<AdminGateway>
   const lines = [anna, boris].map(
     ({ name, fingerprint }) => `  - { name: ${name}, certificate: "sha256:${fingerprint}" }\n`,
   );
-  await openAdminAuthority(data, Date.now());
+  await authorityOf(data);
   const gateway = await startGateway(`${policies}\nadmins:\n${lines.join('')}`, data);
   const adminPort = Number(new URL(gateway.listeners.admin).port);
   return {
@@ -41,7 +40,7 @@ export async function startAdminGateway(policies: string): Promise<AdminGateway>
     anna,
     boris,
     certify: async (person, days = 30) => {
-      const authority = await openAdminAuthority(data, Date.now());
+      const authority = await authorityOf(data);
       // Of a life of one day, so that it can have ended.
       const nowMs = days < 0 ? Date.now() + (days - 1) * 86_400_000 : Date.now();
       const { name, publicKey } = person;

@@ -1,7 +1,9 @@
 import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 
-import { openAdminAuthority } from '../../gateway/admin/admin-authority.ts';
+import { type AdminAuthority, openAdminAuthority } from '../../gateway/admin/admin-authority.ts';
 import type { Administrator } from '../../gateway/admin/admin.ts';
+import { readKeyring } from '../../gateway/server/read-keyring.ts';
+import { sealedKeyFiles } from '../../gateway/store/key-file.ts';
 import { fingerprintOf, issueClientCertificate } from '../../gateway/admin/client-certificate.ts';
 
 /** Somebody with a key of their own, perhaps one of the two. */
@@ -19,6 +21,12 @@ export function makeAdministrator(name: string): TestAdministrator {
   return { name, fingerprint: fingerprintOf(publicKey), privateKey, publicKey, spki };
 }
 
+/** The authority of a data directory, whose key is sealed under the master key that lies there. */
+export async function authorityOf(data: string, nowMs = Date.now()): Promise<AdminAuthority> {
+  const keys = sealedKeyFiles(await readKeyring({ masterKey: undefined }, data, {}));
+  return await openAdminAuthority(data, keys, nowMs);
+}
+
 /** The certificate that the authority of a data directory gives to somebody. */
 export async function certify(
   { name, publicKey }: TestAdministrator,
@@ -26,7 +34,7 @@ export async function certify(
   nowMs: number,
   days?: number,
 ): Promise<X509Certificate> {
-  const authority = await openAdminAuthority(data, nowMs);
+  const authority = await authorityOf(data, nowMs);
   const request = { name, publicKey, nowMs };
   return new X509Certificate(
     issueClientCertificate(authority, days === undefined ? request : { ...request, days }),

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 
 import { signWebhook, webhookKey } from '../../gateway/crypto/webhook-signature.ts';
 
@@ -15,7 +16,9 @@ export interface SignalChanges {
 /** A signal on its way. */
 export interface SentSignal {
   readonly url: string;
-  readonly init: RequestInit;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
 }
 
 /** What the gateway said to a signal. */
@@ -35,25 +38,32 @@ export function signedSignal(
   const id = changes.id ?? `msg_${randomBytes(12).toString('hex')}`;
   const timestamp = String(Math.floor((changes.atMs ?? Date.now()) / 1000));
   const body = changes.body ?? JSON.stringify({ type, region });
-  const signature =
-    changes.signature ?? signWebhook(webhookKey(changes.key ?? secret), { id, timestamp, body });
+  const key = webhookKey(changes.key ?? secret);
   return {
     url: `${ops}/.zasov/facility/${region}`,
-    init: {
-      method: changes.method ?? 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'webhook-id': id,
-        'webhook-timestamp': timestamp,
-        'webhook-signature': signature,
-      },
-      ...(changes.method === 'GET' ? {} : { body }),
+    method: changes.method ?? 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'webhook-id': id,
+      'webhook-timestamp': timestamp,
+      'webhook-signature': changes.signature ?? signWebhook(key, { id, timestamp, body }),
     },
+    body: changes.method === 'GET' ? '' : body,
   };
 }
 
-/** Sends a signal, perhaps for the second time. */
-export async function sendSignal({ url, init }: SentSignal): Promise<SignalReply> {
-  const answer = await fetch(url, init);
-  return { status: answer.status, value: (await answer.json()) as SignalReply['value'] };
+/** Sends a signal, perhaps for the second time, over a connection of its own. */
+export async function sendSignal({ url, method, headers, body }: SentSignal): Promise<SignalReply> {
+  return await new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, headers, agent: false }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      answer.once('error', reject);
+      answer.once('end', () => {
+        resolve({ status: answer.statusCode ?? 0, value: JSON.parse(text) as SignalReply['value'] });
+      });
+    });
+    outgoing.once('error', reject);
+    outgoing.end(body);
+  });
 }

@@ -2,6 +2,8 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { systemClock } from '../../gateway/core/clock.ts';
+import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
+import { sealedKeyFiles } from '../../gateway/store/key-file.ts';
 import { certificateSnapshot } from '../../gateway/tls/certificate-snapshot.ts';
 import type { ServedCertificate } from '../../gateway/tls/certificate-snapshot.ts';
 import { describeMistakes, loadCertificates } from '../../gateway/tls/certificate-store.ts';
@@ -13,6 +15,7 @@ function load(directory: string, origins: readonly CertificateOrigin[]) {
     origins,
     profile: 'intermediate',
     directory: join(directory, 'tls'),
+    keys: sealedKeyFiles(parseKeyring(createMasterKey())),
     clock: systemClock,
   });
 }

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
+import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
+import { sealedKeyFiles } from '../../gateway/store/key-file.ts';
 import { ensureSelfSigned } from '../../gateway/tls/self-signed.ts';
 import { describeTrust } from '../../gateway/tls/trust-instructions.ts';
 import { issueLeaf } from '../../gateway/tls/issue-certificate.ts';
@@ -10,6 +12,7 @@ import { issueLeaf } from '../../gateway/tls/issue-certificate.ts';
 const DAY_MS = 86_400_000;
 const HOSTS = ['*.crm.localhost', 'crm.localhost', 'localhost'];
 const NOW = Date.now();
+const keys = sealedKeyFiles(parseKeyring(createMasterKey()));
 
 /** The independent judge of our ASN.1: OpenSSL's strict verification, for one host name or address. */
 function opensslVerify(caFile: string, certFile: string, ...name: string[]): string {
@@ -22,7 +25,7 @@ function opensslVerify(caFile: string, certFile: string, ...name: string[]): str
 }
 
 async function make(directory: string, hostLists: string[][] = [HOSTS], nowMs = NOW) {
-  const { authority, certificates } = await ensureSelfSigned({ directory, hostLists, nowMs });
+  const { authority, certificates } = await ensureSelfSigned({ directory, hostLists, nowMs, keys });
   const [certificate] = certificates;
   if (!certificate) throw new Error('no certificate');
   return { authority, certificate, certificates };
@@ -51,7 +54,7 @@ await test('the authority cannot vouch for a foreign host, even with its key sto
   const signer = {
     name: /^CN=(.*)$/m.exec(ca.subject)?.[1] ?? '',
     publicKey: ca.publicKey,
-    privateKey: createPrivateKey(readFileSync(join(directory, 'ca.key'))),
+    privateKey: createPrivateKey((await keys.read(join(directory, 'ca.key'))) ?? ''),
   };
   for (const host of ['bank.example', '10.0.0.1']) {
     const forged = join(directory, 'forged.pem');

@@ -6,6 +6,8 @@ import { connect } from 'node:tls';
 import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { test } from 'tap';
 import { systemClock } from '../../gateway/core/clock.ts';
+import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
+import { sealedKeyFiles } from '../../gateway/store/key-file.ts';
 import type { CertificateSnapshot } from '../../gateway/tls/certificate-snapshot.ts';
 import { loadCertificates } from '../../gateway/tls/certificate-store.ts';
 import { TlsEndpoint } from '../../gateway/tls/tls-endpoint.ts';
@@ -26,8 +28,9 @@ async function make(
   hostLists: readonly string[][] = [FIRST, SECOND],
   profile: TlsProfileName = 'intermediate',
 ): Promise<Made> {
+  const keys = sealedKeyFiles(parseKeyring(createMasterKey()));
   const origins = hostLists.map((hosts) => ({ kind: 'self_signed', hosts }) as const);
-  const result = await loadCertificates({ origins, profile, directory, clock: systemClock });
+  const result = await loadCertificates({ origins, profile, directory, keys, clock: systemClock });
   if (!result.ok || !result.authority) throw new Error('no certificates');
   return { snapshot: result.snapshot, ca: result.authority.caPem };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { GatewayError } from '../../gateway/core/gateway-error.ts';
-import type { Keyring } from '../../gateway/crypto/keyring.ts';
+import { createMasterKey, type Keyring, parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { type EmbeddedRecordStore, openEmbeddedRecords } from '../../gateway/store/embedded-records.ts';
 import type {
   RecordKind,
@@ -10,7 +10,7 @@ import type {
   StoredRecord,
 } from '../../gateway/store/record-store.ts';
 import { SharedConditions } from '../../gateway/upstream/shared-conditions.ts';
-import type { ManualClock } from '../support/manual-clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { temporaryDirectory } from '../support/start-gateway.ts';
 
 /** A store that a test can take away from one node. */
@@ -92,5 +92,26 @@ export class RegionNode {
   close(): void {
     this.#conditions?.close();
     this.#file.close();
+  }
+}
+
+/** Two nodes on one store, with one master key. */
+export async function twoNodes(): Promise<{
+  nodes: [RegionNode, RegionNode];
+  clock: ManualClock;
+  path: string;
+}> {
+  const keyring = parseKeyring(createMasterKey());
+  const clock = new ManualClock();
+  const path = join(temporaryDirectory(), 'records.db');
+  const node = async () => await new RegionNode(path, keyring, clock).start();
+  return { nodes: [await node(), await node()], clock, path };
+}
+
+/** Lets every node do what it does in a few seconds. */
+export async function settle(nodes: readonly RegionNode[], clock: ManualClock): Promise<void> {
+  for (let round = 0; round < 3; round += 1) {
+    clock.advance(6000);
+    for (const { conditions } of nodes) await conditions.tick();
   }
 }
