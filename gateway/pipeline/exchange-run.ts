@@ -21,6 +21,7 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OpenStream, OpenStreams } from './open-streams.ts';
 import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -32,18 +33,12 @@ const LONG_ANSWER_BYTES = 1024 * 1024;
 /** One for all requests that need no second try. */
 const NONE_TRIED: UpstreamNode[] = [];
 
-/** A stream that ends only when it is told to. */
-export interface OpenStream {
-  /** Ends it because the gateway shuts down. */
-  shutDown(): void;
-}
-
 /** One request on its way through the stages; see `pipeline.ts` for the order. */
 export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   readonly #context: RequestContext;
   readonly #exchange: Exchange;
   readonly #services: PipelineServices;
-  readonly #streams: Set<OpenStream>;
+  readonly #streams: OpenStreams;
   readonly #onDone: () => void;
   #recognition: Recognition | undefined;
   #isEvents = false;
@@ -55,7 +50,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     context: RequestContext,
     exchange: Exchange,
     services: PipelineServices,
-    streams: Set<OpenStream>,
+    streams: OpenStreams,
     onDone: () => void,
   ) {
     this.#context = context;
@@ -228,7 +223,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   #watchEvents(): void {
     this.#isEvents = true;
-    this.#streams.add(this);
+    this.#streams.add(this, this.#context.forwarding?.node);
     this.#services.report.stream('sse', 1);
     const { streamMaxAgeMs } = this.#context.snapshot.policy.protection;
     this.#maxAge = setTimeout(() => this.shutDown(), streamMaxAgeMs).unref();
@@ -236,6 +231,10 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   shutDown(): void {
     this.#context.forwarding?.clientGone();
+    this.brokeOff();
+  }
+
+  brokeOff(): void {
     // An event stream may end cleanly: the browser asks again and learns how things are.
     if (this.#isEvents) this.#exchange.end();
     else this.#exchange.destroy();

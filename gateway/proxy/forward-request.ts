@@ -34,6 +34,8 @@ export interface AnswerSink {
     headers: IncomingHttpHeaders,
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined>;
+  /** The upstream broke off in the middle of the body: what the client sees must not look whole where that matters. */
+  brokeOff(): void;
   /** The request failed before any head was written. */
   fail(error: unknown): void;
   /** Something went wrong at a node, whatever becomes of the request. */

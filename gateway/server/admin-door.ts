@@ -14,6 +14,7 @@ import type { Exchange, MessageHead } from '../proxy/exchange.ts';
 import type { TunnelRequest } from '../proxy/tunnel-request.ts';
 import type { AdminTunnels } from './admin-tunnels.ts';
 import { every } from './closers.ts';
+import { FACILITY_PREFIX, type FacilityDoor } from './facility-door.ts';
 import type { MessageHandler } from './http1-server.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
@@ -24,6 +25,7 @@ interface AdminDoorParts {
   readonly pipeline: Pick<Pipeline, 'handle' | 'upgrade'>;
   readonly refusals: RefusalLog;
   readonly tunnels: AdminTunnels;
+  readonly facility: Pick<FacilityDoor, 'serve'>;
   /** Where administrators may come from by the policy in force; `undefined` means anywhere. */
   networks(): NetworkList | undefined;
 }
@@ -96,6 +98,11 @@ export class AdminDoor implements MessageHandler {
   }
 
   handle(exchange: Exchange, connection: Socket): void {
+    // Buildings have a signature and no certificate.
+    if (exchange.target.startsWith(FACILITY_PREFIX)) {
+      void this.#parts.facility.serve(exchange).catch(() => exchange.destroy());
+      return;
+    }
     this.#parts.pipeline.handle(exchange, this.#visitorOf(connection));
   }
 

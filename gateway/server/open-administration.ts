@@ -1,6 +1,7 @@
 import type { AdminServices } from '../pipeline/admin-services.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { RegionConditions } from '../upstream/region-condition.ts';
 import { AdminDoor } from './admin-door.ts';
 import { createAdminService } from './admin-service.ts';
 import { AdminTunnels } from './admin-tunnels.ts';
@@ -22,7 +23,7 @@ export interface Administration {
  * @param policy the one in force.
  */
 export function openAdministration(foundation: Foundation, policy: () => Policy): Administration {
-  const { audit, clock, logger, metrics, admins } = foundation;
+  const { audit, clock, logger, metrics, admins, regions } = foundation;
   const refusals = new RefusalLog({ audit, logger, metrics });
   const tunnels = new AdminTunnels({
     audit,
@@ -31,7 +32,12 @@ export function openAdministration(foundation: Foundation, policy: () => Policy)
     metrics,
     refusals,
     servers: () => policy().adminAccess.servers,
+    isSealed: (server) => standsInSealed(server, policy(), regions.conditions),
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
+  });
+  // Nothing says in which region a server stands that is no node of the CRM, so all are cut.
+  regions.conditions.onChange((_region, condition) => {
+    if (condition === 'sealed') tunnels.cut('region sealed');
   });
   return {
     services: createAdminService(audit, []),
@@ -44,7 +50,17 @@ export function openAdministration(foundation: Foundation, policy: () => Policy)
         pipeline,
         refusals,
         tunnels,
+        facility: regions.door,
         networks: () => policy().adminAccess.networks,
       }),
   };
+}
+
+/** Whether a server is on a machine of a sealed region, as far as the policy tells. */
+function standsInSealed(server: string, { regions }: Policy, conditions: RegionConditions): boolean {
+  const host = server.slice(0, server.lastIndexOf(':'));
+  return regions.some(
+    ({ id, nodes }) =>
+      conditions.of(id) === 'sealed' && nodes.some((origin) => new URL(origin).hostname === host),
+  );
 }
