@@ -42,7 +42,7 @@ export function createRequestReport(
         upstreamMs === undefined ? undefined : upstreamMs / 1000,
       );
       countRefusal(metrics, context);
-      if (failure !== undefined && route?.access === 'admin') auditAdminRefusal(audit, context);
+      if (context.hidden !== undefined) auditAdminRefusal(audit, context.hidden, context);
       logger.access(accessLine(context, sentBytes, complete, gatewayMs, upstreamMs));
       if (failure !== undefined && failure.status >= SERVER_ERROR) {
         logger.warn('request failed', { id: context.requestId, error: failure });
@@ -102,12 +102,10 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
   return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
-function countRefusal(metrics: GatewayMetrics, { failure, hidden, counted }: RequestContext): void {
+function countRefusal(metrics: GatewayMetrics, { failure, hidden, refusedBy }: RequestContext): void {
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
-  if (failure.code === 'rate_limited') {
-    const isOver = counted !== undefined && counted.slot.remaining < 0;
-    metrics.rateLimited.child({ limit: isOver ? counted.rate.name : 'anonymous' }).inc();
-  }
+  if (failure.code === 'rate_limited' || failure.code === 'sign_in_blocked')
+    metrics.rateLimited.child({ limit: refusedBy ?? 'anonymous' }).inc();
   if (hidden !== undefined) metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

@@ -268,7 +268,7 @@ export class Forwarding implements AttemptOwner {
   #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     bodyGarbage.count(chunk.byteLength);
     // RFC 9110 section 15.3.6: no content here, whatever the upstream sends; HTTP/2 would break off.
-    if (this.#status === 205) return;
+    if (this.#status === 205 || !this.#sink.passes(chunk.byteLength)) return;
     if (this.#remaining >= 0) {
       this.#remaining -= chunk.byteLength;
       if (this.#remaining === 0) {

@@ -6,6 +6,8 @@ import { classifyName } from './header-disposition.ts';
  */
 export interface RequestHead {
   readonly hostCount: number;
+  /** The last `Host`; empty when there is none, as is usual in HTTP/2. */
+  readonly host: string;
   /** All `Cookie` headers joined as RFC 9113 section 8.2.3 says. */
   readonly cookie: string;
   readonly contentLength: string | undefined;
@@ -43,6 +45,7 @@ type Draft = { -readonly [Key in keyof RequestHead]: RequestHead[Key] };
 export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet<string>): RequestHead {
   const head: Draft = {
     hostCount: 0,
+    host: '',
     cookie: '',
     contentLength: undefined,
     codings: undefined,
@@ -116,6 +119,7 @@ function keep(head: Draft, name: string, value: string): void {
   switch (name) {
     case 'host':
       head.hostCount++;
+      head.host = value;
       break;
     case 'cookie':
       head.cookie = head.cookie === '' ? value : `${head.cookie}; ${value}`;

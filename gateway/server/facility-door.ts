@@ -8,7 +8,6 @@ import { GatewayError } from '../core/gateway-error.ts';
 import { verifyWebhook, webhookKey } from '../crypto/webhook-signature.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
-import type { Exchange } from '../proxy/exchange.ts';
 import type { Policy } from '../policy/policy.ts';
 import { changeId } from '../upstream/region-record.ts';
 import { type FacilitySignal, isFacilitySignal } from '../upstream/region-state.ts';
@@ -113,20 +112,6 @@ export class FacilityDoor {
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
-  /** Answers a message of the admin listener. Never rejects. */
-  async serve(exchange: Exchange): Promise<void> {
-    const { status, headers, body } = await this.take({
-      method: exchange.method,
-      path: exchange.target.split('?', 1)[0] ?? '',
-      header: (name) => headerOf(exchange.rawHeaders, name),
-      body: exchange.source.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
-      listener: 'admin',
-    });
-    if (exchange.closed) return;
-    exchange.respond(status, headers);
-    exchange.end(Buffer.from(exchange.method === 'HEAD' ? '' : body));
-  }
-
   /** Takes one message. Never rejects. */
   async take(message: FacilityMessage): Promise<FacilityAnswer> {
     const heard: Heard = { region: '-', type: '-' };
@@ -222,14 +207,6 @@ export class FacilityDoor {
     // Whoever reaches the listener can be refused as often as they like.
     audit.note({ event: 'facility.refused', facts, repeats: `${region} ${code}` });
   }
-}
-
-/** All values of a header, as Node joins them. */
-function headerOf(rawHeaders: readonly string[], name: string): string | undefined {
-  const values = rawHeaders.filter(
-    (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name,
-  );
-  return values.length === 0 ? undefined : values.join(', ');
 }
 
 /** What the metric calls a refusal; the metric's documentation lists these. */

@@ -25,6 +25,7 @@ export interface MessageHandler {
 export interface ListenerLimits {
   readonly headerBytes: number;
   readonly headerTimeoutMs: number;
+  readonly bodyIdleTimeoutMs: number;
   readonly connections: number;
 }
 

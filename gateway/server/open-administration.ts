@@ -1,8 +1,10 @@
 import type { AdminServices } from '../pipeline/admin-services.ts';
+import type { DrawConsole } from '../pipeline/console-facts.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { RegionConditions } from '../upstream/region-condition.ts';
 import { AdminDoor } from './admin-door.ts';
+import { type ConsoleSources, createAdminApiPage, createConsolePage } from './admin-pages.ts';
 import { createAdminService } from './admin-service.ts';
 import { AdminTunnels } from './admin-tunnels.ts';
 import type { Foundation } from './foundation.ts';
@@ -20,9 +22,15 @@ export interface Administration {
 /**
  * Puts together what serves administrators.
  *
- * @param policy the one in force.
+ * @param inForce policy and nodes in force.
+ * @param draw draws the console.
  */
-export function openAdministration(foundation: Foundation, policy: () => Policy): Administration {
+export function openAdministration(
+  foundation: Foundation,
+  inForce: ConsoleSources['inForce'],
+  draw: DrawConsole,
+): Administration {
+  const policy = () => inForce.policy;
   const { audit, clock, logger, metrics, admins, regions } = foundation;
   const refusals = new RefusalLog({ audit, logger, metrics });
   const tunnels = new AdminTunnels({
@@ -40,7 +48,10 @@ export function openAdministration(foundation: Foundation, policy: () => Policy)
     if (condition === 'sealed') tunnels.cut('region sealed');
   });
   return {
-    services: createAdminService(audit, []),
+    services: createAdminService(audit, [
+      createAdminApiPage(admins),
+      createConsolePage({ ...foundation, tunnels, inForce, draw }),
+    ]),
     tunnels,
     openDoor: (pipeline) =>
       new AdminDoor({

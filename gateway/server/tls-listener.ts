@@ -1,9 +1,3 @@
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type Http2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import {
   createServer as createTlsServer,
@@ -12,9 +6,9 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
-import { Http2Exchange } from '../proxy/http2-exchange.ts';
-import { http2Tunnel } from '../proxy/tunnel-request.ts';
-import { Http1Server, KEEP_ALIVE_MS, type ListenerLimits, type MessageHandler } from './http1-server.ts';
+import { Http1Server, type ListenerLimits, type MessageHandler } from './http1-server.ts';
+import { Http2Server } from './http2-server.ts';
+import { StalledSockets } from './stalled-sockets.ts';
 
 /** What a listener is made of. */
 interface ListenerSettings {
@@ -27,17 +21,8 @@ interface ListenerSettings {
   failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
 }
 
-/** A connection, and whether it ends with its first answer. */
-interface ConnectionInHand {
-  readonly socket: TLSSocket;
-  readonly isLast: boolean;
-}
-
 const HANDSHAKE_MS = 10_000;
-const H2_STREAMS = 128;
-/** HEADERS frame flag (RFC 9113 section 6.2). */
-const END_STREAM = 1;
-const H2_WINDOW_BYTES = 256 * 1024;
+const SWEEP_MS = 1000;
 
 /**
  * A TLS port that speaks HTTP/2 and HTTP/1.1, chosen by ALPN (RFC 7301). One TLS server hands each connection to one
@@ -48,15 +33,13 @@ export class TlsListener {
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<TLSSocket>();
-  readonly #sessions = new Map<Http2Session, ConnectionInHand>();
+  readonly #sweeper: NodeJS.Timeout;
   readonly #settings: ListenerSettings;
-  /** The connection that is being handed to HTTP/2, which tells of its session before that call returns. */
-  #inHand: ConnectionInHand | undefined;
 
   constructor(settings: ListenerSettings) {
     this.#settings = settings;
     this.#http1 = new Http1Server(settings.limits, settings.handler);
-    this.#http2 = http2Server(settings, this.#sessions, () => this.#inHand);
+    this.#http2 = new Http2Server(settings.limits, settings.handler);
     this.#tls = createTlsServer({
       ...settings.tls,
       ALPNProtocols: ['h2', 'http/1.1'],
@@ -70,6 +53,8 @@ export class TlsListener {
       settings.failed?.(error, socket);
       socket.destroy();
     });
+    const stalled = new StalledSockets(2 * settings.limits.bodyIdleTimeoutMs);
+    this.#sweeper = setInterval(() => stalled.sweep(this.#sockets, performance.now()), SWEEP_MS).unref();
   }
 
   /** The TLS server, for certificates that change while it runs. */
@@ -104,13 +89,15 @@ export class TlsListener {
   stopAccepting(): void {
     this.#tls.close();
     this.#http1.stop();
-    for (const session of this.#sessions.keys()) session.close();
+    this.#http2.stop();
   }
 
   /** Cuts what is left. */
   close(): void {
     this.#tls.close();
+    clearInterval(this.#sweeper);
     this.#http1.close();
+    this.#http2.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -121,55 +108,9 @@ export class TlsListener {
     // Errors belong to one client; whichever server has the socket sees its close.
     socket.on('error', () => socket.destroy());
     const isLast = this.#settings.admit?.(socket) === false;
-    if (socket.alpnProtocol !== 'h2') {
-      this.#http1.connect(socket, isLast);
-      return;
-    }
-    this.#inHand = { socket, isLast };
-    this.#http2.emit('connection', socket);
+    if (socket.alpnProtocol === 'h2') this.#http2.connect(socket, isLast);
+    else this.#http1.connect(socket, isLast);
   }
-}
-
-function http2Server(
-  { limits, handler }: ListenerSettings,
-  sessions: Map<Http2Session, ConnectionInHand>,
-  inHand: () => ConnectionInHand | undefined,
-): Http2Server {
-  const server = createHttp2Server({
-    settings: {
-      maxConcurrentStreams: H2_STREAMS,
-      maxHeaderListSize: limits.headerBytes,
-      initialWindowSize: H2_WINDOW_BYTES,
-      enablePush: false,
-    },
-    maxSessionMemory: 16,
-  });
-  server.on('session', (session) => {
-    const connection = inHand();
-    if (connection === undefined) session.destroy();
-    else sessions.set(session, connection);
-    session.on('close', () => sessions.delete(session));
-    session.on('error', () => session.destroy());
-    session.setTimeout(KEEP_ALIVE_MS, () => session.close());
-    // The window of the whole connection, so that one upload can run at full speed.
-    session.setLocalWindowSize(H2_WINDOW_BYTES * 4);
-  });
-  server.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders) => {
-    const connection = stream.session && sessions.get(stream.session);
-    if (connection === undefined) {
-      stream.destroy();
-      return;
-    }
-    if (headers[':method'] === 'CONNECT' && handler.tunnel !== undefined)
-      handler.tunnel(http2Tunnel(headers[':authority'] ?? '', stream), connection.socket);
-    else {
-      const endsWithHead = (flags & END_STREAM) === END_STREAM;
-      handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead), connection.socket);
-    }
-    if (connection.isLast) stream.session?.close();
-  });
-  server.on('sessionError', () => undefined);
-  return server;
 }
 
 /** The origin under which a bound listener is reached from this machine; a wildcard address becomes loopback. */

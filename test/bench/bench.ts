@@ -7,6 +7,7 @@ import type { CpuOutcome } from './cpu-rounds.ts';
 import { cpuRounds } from './cpu-rounds.ts';
 import type { MemoryFigures } from './memory-rounds.ts';
 import { memoryOf } from './memory-rounds.ts';
+import { auditRounds } from './audit-rounds.ts';
 import { microRounds } from './micro-rounds.ts';
 import { canMeter } from './process-meter.ts';
 import type { Report } from './report.ts';
@@ -96,7 +97,7 @@ async function measureAll(options: Options): Promise<Report> {
     memory.push(await memoryOf(target, around, options.memoryEffort));
   }
   progress(options.micro ? 'the session service by itself' : '');
-  const micro = options.micro ? await microRounds() : [];
+  const micro = options.micro ? [...(await microRounds()), ...(await auditRounds())] : [];
   progress('');
   return makeReport(list, cpu, memory, micro);
 }

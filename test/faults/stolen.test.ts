@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'tap';
+import tap, { test } from 'tap';
 
 import { createMasterKey } from '../../gateway/crypto/keyring.ts';
 import { sendSignal, signedSignal } from '../support/facility.ts';
@@ -33,6 +33,8 @@ function policyOf(crm: SmallCrm, store: string): string {
     .replace('routes:\n', 'routes:\n  - { name: api, match: { path: "/api/**" }, access: api_key }\n');
   return `${store}secrets: { master_key: "file:${key}" }\n${base}`;
 }
+
+tap.setTimeout(120_000);
 
 /** Uses a gateway as people, programs, operators and buildings do. @returns everything that must not be found. */
 async function useEverything(
