@@ -37,7 +37,12 @@ await test('signing in and out, and a thief, stand in the trail', async (t) => {
   const client = clientOf(gateway);
   await signIn(client, OLGA);
   const [signedIn] = await recorded(gateway, 'session.signed_in');
-  t.match(signedIn?.facts, { account: 'main', person: /^[\w-]{22}$/, session: /^[\w-]{22}$/ });
+  t.match(signedIn?.facts, {
+    account: 'main',
+    from: 'anonymous',
+    person: /^[\w-]{22}$/,
+    session: /^[\w-]{22}$/,
+  });
   await client.get('/logout');
   const [signedOut] = await recorded(gateway, 'session.signed_out');
   t.equal(signedOut?.facts['session'], signedIn?.facts['session']);

@@ -10,13 +10,17 @@ export function patientPolicy(text: string): string {
   return text.replace('role: primary }', 'role: primary, health: { path: /login, timeout: 30s } }');
 }
 
-/** The records of a gateway's trail, as they stand in its files. */
-export function recordsOf({ data }: RunningGateway): AuditRecord[] {
-  const directory = join(data, 'audit');
+/** The records of a trail, as they stand in its files. */
+export function recordsIn(directory: string): AuditRecord[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith('.jsonl'))
     .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n').slice(0, -1))
     .map((line) => JSON.parse(line) as AuditRecord);
+}
+
+/** The records of a gateway's trail. */
+export function recordsOf({ data }: RunningGateway): AuditRecord[] {
+  return recordsIn(join(data, 'audit'));
 }
 
 /** Waits for so many records of an event. @returns them. */
