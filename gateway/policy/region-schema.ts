@@ -95,7 +95,8 @@ const regionSchema = section({
   servers: list(hostPort())
     .prefault([])
     .describe(
-      'Those of admin_access.servers that stand in this region: a seal cuts tunnels to them. Default none.',
+      'Those of admin_access.servers that stand in this region: a seal cuts tunnels to them. Default none; ' +
+        'tunnels to servers that no region names are cut by every seal.',
     ),
 });
 

@@ -21,11 +21,18 @@ interface AdminTunnelsParts {
   readonly refusals: RefusalLog;
   /** The servers of the policy in force, `host:port`. */
   servers(): readonly string[];
-  /** Regions of the policy in force, with the servers that stand in each. */
-  regions(): readonly { readonly id: string; readonly servers: readonly string[] }[];
+  /** Regions of the policy in force. */
+  regions(): readonly RegionPlace[];
   readonly conditions: RegionConditions;
   /** How long the policy lets streams live. */
   maxAgeMs(): number;
+}
+
+/** A region, as far as it says where servers stand. */
+interface RegionPlace {
+  readonly id: string;
+  readonly servers: readonly string[];
+  readonly nodes: readonly string[];
 }
 
 /**
@@ -39,8 +46,8 @@ export class AdminTunnels {
 
   constructor(parts: AdminTunnelsParts) {
     this.#parts = parts;
-    this.#stopListening = parts.conditions.onChange((_region, condition) => {
-      if (condition === 'sealed') this.cut('sealed', ({ server }) => this.#isSealed(server));
+    this.#stopListening = parts.conditions.onChange((region, condition) => {
+      if (condition === 'sealed') this.cut('region sealed', ({ server }) => this.#mayStandIn(server, region));
     });
   }
 
@@ -108,12 +115,26 @@ export class AdminTunnels {
   }
 
   #isSealed(server: string): boolean {
-    return this.#parts
-      .regions()
-      .some(
-        ({ id, servers }) =>
-          servers.some((each) => each.toLowerCase() === server) && this.#parts.conditions.of(id) === 'sealed',
-      );
+    const { conditions } = this.#parts;
+    return this.#regionsOf(server).some((region) => conditions.of(region) === 'sealed');
+  }
+
+  /** A server of which nothing says where it stands may stand anywhere. */
+  #mayStandIn(server: string, region: string): boolean {
+    const regions = this.#regionsOf(server);
+    return regions.length === 0 || regions.includes(region);
+  }
+
+  /** Where a server stands: as the policy says, or else where a node of the CRM has the same host. */
+  #regionsOf(server: string): string[] {
+    const regions = this.#parts.regions();
+    const named = regions.filter(({ servers }) => servers.some((each) => each.toLowerCase() === server));
+    const host = server.slice(0, server.lastIndexOf(':'));
+    const found =
+      named.length > 0
+        ? named
+        : regions.filter(({ nodes }) => nodes.some((origin) => new URL(origin).hostname === host));
+    return found.map(({ id }) => id);
   }
 
   async #record({ id, administrator, server }: AdminTunnel, peer: string): Promise<void> {

@@ -31,7 +31,7 @@ const [inMsk = '', elsewhere = ''] = servers.map(
 const admins = await startAdminGateway(`
 regions:
   - { id: msk, nodes: ["http://127.0.0.1:9"], health: { every: 10m }, servers: ["${inMsk}"], facility: { secret: "file:${file}" } }
-  - { id: spb, nodes: ["http://127.0.0.1:10"], health: { every: 10m } }
+  - { id: spb, nodes: ["http://127.0.0.1:10"], health: { every: 10m }, servers: ["${elsewhere}"] }
 routes: [{ name: all, match: { path: "/**" }, access: session }]
 sessions: {}
 admin_access: { servers: ["${inMsk}", "${elsewhere}"] }
@@ -81,7 +81,9 @@ await test('a signal needs no certificate but its signature, and a seal cuts the
   t.equal((await tunnel(inMsk, annas)).status, 503);
   t.equal((await tunnel(elsewhere, annas)).status, 200);
   await eventually(() =>
-    auditEvents(gateway).some(({ event, facts }) => event === 'tunnel.closed' && facts.reason === 'sealed'),
+    auditEvents(gateway).some(
+      ({ event, facts }) => event === 'tunnel.closed' && facts.reason === 'region sealed',
+    ),
   );
   t.equal(
     await metricOf(gateway, 'zasov_admin_denied_total'),
