@@ -24,6 +24,7 @@ import { mayRecognise, recognise, type Recognition } from './recognise.ts';
 import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
+import { shed } from './shed.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
@@ -88,6 +89,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   #authenticated(): void {
     const context = this.#context;
+    shed(context, this.#services.load.level);
     if (context.path.startsWith(OWN_PREFIX)) {
       const own = ownEndpoint(context, this.#services, () => this.#openBody(ACCOUNT_BODY_BYTES));
       if (!(own instanceof Promise)) this.#answer(own);

@@ -5,6 +5,7 @@ import type { Route } from '../policy/policy.ts';
 import { auditAdminRefusal } from './audit-report.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
+import { shedClass } from './shed.ts';
 
 const VERSIONS = { 'http/1.0': '1.0', 'http/1.1': '1.1', h2: '2' } as const;
 
@@ -102,12 +103,14 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
   return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
-function countRefusal(metrics: GatewayMetrics, { failure, hidden, counted }: RequestContext): void {
+function countRefusal(metrics: GatewayMetrics, context: RequestContext): void {
+  const { failure, hidden, counted } = context;
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
   if (failure.code === 'rate_limited') {
     const isOver = counted !== undefined && counted.slot.remaining < 0;
     metrics.rateLimited.child({ limit: isOver ? counted.rate.name : 'anonymous' }).inc();
   }
+  if (failure.code === 'overloaded') metrics.overloadShed.child({ class: shedClass(context) }).inc();
   if (hidden !== undefined) metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

@@ -19,6 +19,7 @@ import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
+import { shed } from './shed.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Close codes: the session or key is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
@@ -68,6 +69,7 @@ export class UpgradeRun {
       enter(this.#context);
       limitClient(this.#context, this.#services.limits);
       await authenticate(this.#context, this.#services);
+      shed(this.#context, this.#services.load.level);
       this.#authorize();
       // What will be sent over it nobody can tell, so it goes where changes go.
       this.#context.isUpgrade = true;
