@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import type { Environment } from './config/environment.ts';
+import { drawConsole } from './console/draw-console.ts';
 import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
@@ -29,7 +30,7 @@ import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
-import { LimitTable } from './rate-limit/limit-table.ts';
+import { openLimits } from './server/open-limits.ts';
 import { isKeyWithData } from './server/read-keyring.ts';
 import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
@@ -126,7 +127,9 @@ async function prepareTraffic(
   const endpoint = new TlsEndpoint({ listener: 'public', snapshot, ticketSecret: own.ticketSecret });
   const inForce = new PolicyInForce(policy, { ...foundation, read: () => own.read() });
   closers.push(() => inForce.close());
-  const administration = openAdministration(foundation, () => inForce.policy);
+  const limits = openLimits(foundation);
+  closers.push(() => limits.close());
+  const administration = openAdministration(foundation, inForce, drawConsole);
   const pipeline = new Pipeline(inForce.snapshot, {
     clock,
     sessions,
@@ -135,11 +138,12 @@ async function prepareTraffic(
     accountPage: createAccountPage({ ...foundation, keys: apiKeys.service }),
     signer: createAssertionKey(keyring),
     publicKeys: keyring.kids.map((kid) => createAssertionKey(keyring, kid).publicJwk),
+    audit: foundation.audit,
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
     load: openLoad(foundation, closers),
-    limits: new LimitTable(clock, foundation.limits),
+    ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
   collectTraffic(foundation, inForce, endpoint);

@@ -87,7 +87,7 @@ function send(access: AdminAccess, method: string, path: string, body: unknown):
       },
     );
     call.on('timeout', () => call.destroy(new Error(`${url} did not answer within 30 s`)));
-    call.on('error', (error: Error & { code?: string }) => reject(explain(error, url)));
+    call.on('error', (error: Error & { code?: string }) => reject(explainAdmin(error, url)));
     call.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
@@ -100,7 +100,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-function explain(error: Error & { code?: string }, url: string): Error {
+/** Puts a failure of the connection into words for the person. */
+export function explainAdmin(error: Error & { code?: string }, url: string): Error {
   if (error.code === 'ECONNREFUSED') return new Error(`no admin listener answers at ${url}`);
   const isUntrusted = /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED|ALTNAME/.test(error.code ?? '');
   return isUntrusted

@@ -10,6 +10,7 @@ import { runTest } from './policy-test.ts';
 import { runSchema } from './schema.ts';
 import { runServe } from './serve.ts';
 import { runSessions } from './sessions.ts';
+import { runSsh } from './ssh.ts';
 import { runStatus } from './status.ts';
 import { UsageError } from './usage-error.ts';
 import { runWorker } from './worker.ts';
@@ -47,6 +48,10 @@ const COMMANDS: Record<string, Command> = {
     run: runAdmins,
   },
   audit: { summary: 'verify | tail [--follow] | key            the audit trail', run: runAudit },
+  ssh: {
+    summary: 'HOST[:PORT] --cert FILE --key FILE [--url …] tunnel to a server, for OpenSSH',
+    run: runSsh,
+  },
   status: { summary: '[--data DIR] [--json]                   what a running gateway says', run: runStatus },
   reload: { summary: '[--data DIR]                            read the policies again', run: runReload },
   schema: {

@@ -31,15 +31,14 @@ export interface AccountPageOptions {
   readonly clock: Clock;
 }
 
-/** What can be done, and what it is done to. */
-const ACTIONS: ReadonlyMap<string, 'key' | 'session'> = new Map([
-  ['reveal', 'key'],
-  ['rotate', 'key'],
-  ['revoke', 'key'],
-  ['create', 'key'],
-  ['end', 'session'],
-  ['end-others', 'session'],
-  ['sign-out', 'session'],
+/** What can be done, by its name on record; the operator's operations on keys have the same. */
+const EVENTS: ReadonlyMap<string, string> = new Map([
+  ['reveal', 'key.collect'],
+  ['rotate', 'key.rotate'],
+  ['revoke', 'key.revoke'],
+  ['create', 'key.issue'],
+  ['end', 'session.end'],
+  ['end-others', 'session.end_others'],
 ]);
 const LANGUAGE_COOKIE = '__Host-zasov-lang';
 const YEAR_SECONDS = 31_536_000;
@@ -91,7 +90,6 @@ class Account implements AccountPage {
     // Nothing has happened yet, so the page that says so needs no redirect.
     if (!this.#tokens.isValid(session.id, form.form('token'))) return this.#show(viewer, 403, 'stale');
     if (form.form('action') === 'sign-out') {
-      await this.#record(viewer, form);
       await this.#options.sessions.end(session, 'logout');
       return redirect(context, context.snapshot.policy.sessions.loginPage, CLEARING_COOKIE);
     }
@@ -100,21 +98,26 @@ class Account implements AccountPage {
     return redirect(context, ACCOUNT_URL, this.#flashes.write(session.id, done));
   }
 
-  /** What is done to a key stands on record before it is done; it names nobody, but the session in which it was asked. */
-  async #record({ context, session }: Viewer, form: BodyFields): Promise<void> {
-    const action = form.form('action') ?? '';
-    const area = ACTIONS.get(action);
-    if (area === undefined) return;
-    const facts = {
-      action,
-      id: (form.form('id') ?? '').slice(0, 64),
-      account: session.account,
-      session: session.id,
-      network: clientNetwork(context.clientAddress),
-      request: context.requestId,
+  /** What is done to a key stands on record before it is done; sessions that end have records of their own, too. */
+  async #record({ context, session, subject }: Viewer, form: BodyFields): Promise<void> {
+    const event = EVENTS.get(form.form('action') ?? '');
+    if (event === undefined) return;
+    const { account, id } = session;
+    const about = form.form('id')?.slice(0, 64);
+    const record = {
+      event,
+      facts: {
+        by: 'owner',
+        account,
+        session: id,
+        [event.startsWith('key.') ? 'key' : 'ends']: about,
+        from: clientNetwork(context.clientAddress),
+        request: context.requestId,
+      },
+      person: { account, subject },
     };
-    if (area === 'key') await this.#options.audit.commit({ event: 'account.key', facts });
-    else this.#options.audit.note({ event: 'account.session', facts });
+    if (event.startsWith('key.')) await this.#options.audit.commit(record);
+    else this.#options.audit.note(record);
   }
 
   async #act(viewer: Viewer, form: BodyFields): Promise<Flash<AccountNote>> {
@@ -156,8 +159,13 @@ class Account implements AccountPage {
     const { session, subject } = viewer;
     if (!mayCreate(viewer, await this.#keysOf(viewer))) return { note: 'tooMany' };
     const name = label.trim().slice(0, LABEL_LENGTH);
-    const key = await this.#options.keys.issue({ account: session.account, subject, label: name });
-    return { note: 'created', key };
+    const { keys } = this.#options;
+    const key = await keys.issue({ account: session.account, subject, label: name });
+    // Of several that are asked for at once, none may go past the bound.
+    if ((await this.#keysOf(viewer)).filter(isWorking).length <= mostKeys(viewer))
+      return { note: 'created', key };
+    await keys.revoke(key.id);
+    return { note: 'tooMany' };
   }
 
   async #end(viewer: Viewer, id: string): Promise<Flash<AccountNote>> {
@@ -222,8 +230,12 @@ class Account implements AccountPage {
   }
 }
 
-function mayCreate({ context }: Viewer, keys: readonly KeySummary[]): boolean {
-  return keys.filter(isWorking).length < context.snapshot.policy.apiKeys.ownKeys;
+function mayCreate(viewer: Viewer, keys: readonly KeySummary[]): boolean {
+  return keys.filter(isWorking).length < mostKeys(viewer);
+}
+
+function mostKeys({ context }: Viewer): number {
+  return context.snapshot.policy.apiKeys.ownKeys;
 }
 
 /** What the person chose, else what the browser says. */

@@ -40,6 +40,7 @@ export const PROBLEMS = {
   body_too_large: { status: 413, title: 'The request body is too large' },
   signal_unknown: { status: 422, title: 'No such signal is known' },
   upgrade_refused: { status: 426, title: 'Only WebSocket upgrades are possible' },
+  sign_in_blocked: { status: 429, title: 'Too many sign-ins failed; try again later' },
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'The gateway failed' },

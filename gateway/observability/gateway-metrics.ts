@@ -43,6 +43,7 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     requestRecorder: (route: string, access: string): RequestRecorder =>
       requestRecorder((status) => requests.child({ route, access, status }), parts),
     ...sessionMetrics(registry),
+    ...limitMetrics(registry),
     ...keyMetrics(registry),
     ...regionMetrics(registry),
     ...operationMetrics(registry),
@@ -88,10 +89,38 @@ function sessionMetrics(registry: MetricRegistry) {
     approvalsPending: registry
       .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
       .child({}),
+  };
+}
+
+function limitMetrics(registry: MetricRegistry) {
+  return {
     rateLimited: registry.counter({
       name: 'zasov_rate_limited_total',
       help: 'Requests refused by a limit.',
       labels: ['limit'],
+    }),
+    budgetBytes: registry.counter({
+      name: 'zasov_response_bytes_total',
+      help: 'Bytes of answers that were drawn from budgets, by limit.',
+      labels: ['limit'],
+    }),
+    budgetsSpent: registry.counter({
+      name: 'zasov_budgets_spent_total',
+      help: 'Budgets of answer bytes that somebody used up, by limit.',
+      labels: ['limit'],
+    }),
+    signInFailures: registry
+      .counter({ name: 'zasov_sign_in_failures_total', help: 'Sign-ins that failed.' })
+      .child({}),
+    signInBlocks: registry.counter({
+      name: 'zasov_sign_in_blocks_total',
+      help: 'Times that sign-in was closed after too many failures, by what was counted.',
+      labels: ['by'],
+    }),
+    accountMismatches: registry.counter({
+      name: 'zasov_account_mismatch_total',
+      help: 'Requests with a session or key of another account.',
+      labels: ['kind'],
     }),
   };
 }

@@ -18,7 +18,7 @@ export const ACCOUNT_BODY_BYTES = 16 * 1024;
  *
  * @param openBody the request's body, if there is one.
  * @throws GatewayError `method_refused`, `session_required`, `session_ended`, `cross_site`, `rate_limited`,
- *   `body_too_large`, `bad_request`, `store_unavailable`.
+ *   `body_too_large`, `bad_request`, `store_unavailable`, `audit_unavailable`.
  */
 export async function accountDoor(
   context: RequestContext,

@@ -10,6 +10,11 @@ const CODES: Partial<Record<AdminRefusal, ProblemCode>> = {
   expired: 'certificate_expired',
 };
 
+/** What is said to somebody who is not let in. */
+export function refusalCode(refusal: AdminRefusal): ProblemCode {
+  return CODES[refusal] ?? 'certificate_refused';
+}
+
 /**
  * Sends somebody away who is not one of the two. A cookie of an administrator's session that comes without its
  * certificate was taken from somewhere: the session ends, and it counts as a theft.
@@ -23,7 +28,7 @@ export function refuseVisitor(
 ): void | Promise<void> {
   const { visitor, cookieToken } = context;
   if (typeof visitor !== 'string') return undefined;
-  const refusal = new GatewayError(CODES[visitor] ?? 'certificate_refused', `not let in: ${visitor}`);
+  const refusal = new GatewayError(refusalCode(visitor), `not let in: ${visitor}`);
   if (cookieToken === undefined) throw refusal;
   const verdict = sessions.authenticate(cookieToken, context, true);
   if (!(verdict instanceof Promise)) throw refusal;

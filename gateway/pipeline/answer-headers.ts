@@ -37,6 +37,8 @@ const SHARED_CACHING = /^(?:public|private|s-maxage|proxy-revalidate)\b/i;
 export interface AnswerChange {
   /** The gateway's own `Set-Cookie`, if any. */
   readonly setCookie: string | undefined;
+  /** What the client may show at its next sign-in, to go with a session's cookie. */
+  readonly knownCookie?: string | undefined;
   /** What stands in the answer in place of what the upstream said. */
   readonly replacement?: AnswerReplacement | undefined;
 }
@@ -74,7 +76,7 @@ export function answerHeaders(
     if (isEmpty && name === 'content-length') continue;
     if (!isNamed(named, name)) pushHeader(headers, context, name, upstream[name]);
   }
-  if (isPrivate) pushOwnCookies(headers, change.setCookie, context.wroteCookie, upstream);
+  if (isPrivate) pushOwnCookies(headers, change, context.wroteCookie, upstream);
   headers.push(...own);
   headers.push(...limitHeaders(context));
   const { strictTransport } = context.snapshot;
@@ -103,11 +105,12 @@ function setsOwnCookie({ wroteCookie }: RequestContext, { setCookie }: AnswerCha
 
 function pushOwnCookies(
   headers: string[],
-  setCookie: string | undefined,
+  { setCookie, knownCookie }: AnswerChange,
   wroteCookie: string | undefined,
   upstream: IncomingHttpHeaders,
 ): void {
   if (setCookie !== undefined) headers.push('set-cookie', setCookie);
+  if (knownCookie !== undefined) headers.push('set-cookie', knownCookie);
   if (wroteCookie !== undefined) headers.push('set-cookie', wroteCookie);
   headers.push('cache-control', privateCaching(upstream));
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 import { parseSetCookie } from '../core/cookie.ts';
-import type { BeginRule, CredentialChangeRule, ObserveRule } from '../policy/policy.ts';
+import type { ObserveRule } from '../policy/policy.ts';
 import type { AnswerHead, AnswerRule } from '../policy/recognition.ts';
 import { headerValues, setCookieName } from './answer-headers.ts';
 import { answerText } from './answer-text.ts';
@@ -26,6 +26,8 @@ export interface ObservedAnswer {
 export interface AnswerOutcome {
   /** The person that signed in. */
   readonly began: string | undefined;
+  /** Whether a name and password were right: somebody signed in, or was given a credential. */
+  readonly isSignedIn: boolean;
   readonly ended: boolean;
   /** People whose password or login changed. */
   readonly changed: readonly string[];
@@ -59,8 +61,11 @@ export function answerOutcome(
   const statements = crmStatements(context, services, answer.headers);
   const stated = statements.find((each) => each.kind === 'begin');
   const changedBy = statements.flatMap((each) => (each.kind === 'credentials-changed' ? [each.subject] : []));
+  const began = begunSubject(context, services, recognition, answer) ?? stated?.subject;
+  const isHandedOut = recognition?.handOuts.some((rule) => isSuccess(context, rule, answer)) === true;
   return {
-    began: begunSubject(context, services, recognition, answer) ?? stated?.subject,
+    began,
+    isSignedIn: began !== undefined || isHandedOut,
     ended: recognition?.ends === true || statements.some((each) => each.kind === 'end'),
     changed: [...changedSubjects(context, recognition, answer), ...changedBy],
   };
@@ -107,7 +112,7 @@ export function readHeader({ headers }: ObservedAnswer): (name: string) => strin
 
 function isSuccess(
   context: RequestContext,
-  { success }: BeginRule | CredentialChangeRule,
+  { success }: { readonly success: AnswerRule },
   answer: ObservedAnswer,
 ): boolean {
   if (!success.head(answerHead(answer.status, answer.headers))) return false;

@@ -14,6 +14,8 @@ import { takeKey } from './take-key.ts';
 export const OWN_PREFIX = '/.zasov/';
 /** Where people see their own devices and keys. */
 export const ACCOUNT_PATH = '/.zasov/account';
+/** Where administrators see how things are, on the admin listener. */
+export const CONSOLE_PATH = '/.zasov/console';
 /** Where a program asks for the successor of its own key. */
 export const ROTATE_PATH = '/.zasov/keys/rotate';
 

@@ -1,12 +1,15 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Glob } from '../core/glob.ts';
 import { parseCookies } from '../core/cookie.ts';
+import { KNOWN_COOKIE } from './known-client.ts';
 import { WROTE_COOKIE } from './own-writes.ts';
 
 /** A `Cookie` header taken apart into ours and theirs. */
 export interface BrowserCookies {
   /** The presented session token. */
   readonly token: string | undefined;
+  /** Says who signed in from this browser before. */
+  readonly known: string | undefined;
   /** Who passed the browser's last change on; came twice, it says nothing that can be relied on, and is kept. */
   readonly wrote: string | undefined;
   /** What may go on to the upstream; empty when nothing is left. */
@@ -14,7 +17,8 @@ export interface BrowserCookies {
 }
 
 const EQUALS = 0x3d;
-const NONE: BrowserCookies = { token: undefined, wrote: undefined, rest: '' };
+const KNOWN = `${KNOWN_COOKIE}=`;
+const NONE: BrowserCookies = { token: undefined, known: undefined, wrote: undefined, rest: '' };
 
 /**
  * Takes the gateway's cookie out, and every cookie that must not reach the upstream from a browser: the names that
@@ -25,9 +29,10 @@ const NONE: BrowserCookies = { token: undefined, wrote: undefined, rest: '' };
  */
 export function takeCookies(header: string, own: string, isVaulted: Glob, isStripped: Glob): BrowserCookies {
   if (header === '') return NONE;
-  // The steady state: a browser that holds our cookie and nothing else.
-  if (isAlone(header, own)) return { token: header.slice(own.length + 1), wrote: undefined, rest: '' };
+  const steady = takeSteady(header, own);
+  if (steady !== undefined) return steady;
   let token: string | undefined;
+  let known: string | undefined;
   let wrote: string | undefined;
   let rest = '';
   for (const { name, value } of parseCookies(header)) {
@@ -37,11 +42,24 @@ export function takeCookies(header: string, own: string, isVaulted: Glob, isStri
       token = value;
     } else if (name === WROTE_COOKIE) {
       wrote = wrote === undefined ? value : '';
+    } else if (name === KNOWN_COOKIE) {
+      known = value;
     } else if (!isHeldBack(name, value, isVaulted, isStripped)) {
       rest = `${rest}${rest === '' ? '' : '; '}${name === '' ? value : `${name}=${value}`}`;
     }
   }
-  return { token, wrote, rest };
+  return { token, known, wrote, rest };
+}
+
+/** The steady state: a browser that holds our cookie, perhaps that of a known client, and nothing else. */
+function takeSteady(header: string, own: string): BrowserCookies | undefined {
+  if (isAlone(header, own))
+    return { token: header.slice(own.length + 1), known: undefined, wrote: undefined, rest: '' };
+  const [first = '', second = '', third] = header.split('; ', 3);
+  const [ours, known] = first.startsWith(KNOWN) ? [second, first] : [first, second];
+  if (third !== undefined || !isAlone(ours, own) || !known.startsWith(KNOWN)) return undefined;
+  const token = ours.slice(own.length + 1);
+  return { token, known: known.slice(KNOWN.length), wrote: undefined, rest: '' };
 }
 
 function isHeldBack(name: string, value: string, isVaulted: Glob, isStripped: Glob): boolean {

@@ -1,10 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-import { GatewayError } from '../core/gateway-error.ts';
 import type { Exchange, ExchangeListener } from '../proxy/exchange.ts';
 import type { AnswerSink } from '../proxy/forward-request.ts';
 import { Forwarding } from '../proxy/forwarding.ts';
-import { RequestBody } from '../proxy/request-body.ts';
+import type { RequestBody } from '../proxy/request-body.ts';
 import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
@@ -21,11 +20,14 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import { AnswerMeter, exceedsBudget } from './budget.ts';
+import { openBody } from './open-body.ts';
 import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
-import { shed } from './shed.ts';
-import { upstreamHeaders } from './upstream-headers.ts';
+import { guardSignIn, settleSignIn } from './sign-in-guard.ts';
+import { awaitTurn, leaveTurn } from './turn.ts';
+import { outgoingRequest } from './outgoing-request.ts';
 
 /** Answers longer than this, or of unknown length, die with their session. */
 const LONG_ANSWER_BYTES = 1024 * 1024;
@@ -48,6 +50,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   readonly #onDone: () => void;
   #recognition: Recognition | undefined;
   #isEvents = false;
+  readonly #meter: AnswerMeter;
   #maxAge: NodeJS.Timeout | undefined;
   #tried: UpstreamNode[] = NONE_TRIED;
 
@@ -62,6 +65,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     this.#context = context;
     this.#exchange = exchange;
     this.#services = services;
+    this.#meter = new AnswerMeter(context, services);
     this.#streams = streams;
     this.#onDone = onDone;
     exchange.listener = this;
@@ -78,7 +82,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
         return;
       }
       enter(context);
-      limitClient(context, this.#services.limits);
+      limitClient(context, this.#services);
       const pending = authenticate(context, this.#services);
       if (pending === undefined) this.#authenticated();
       else pending.then(() => this.#authenticated()).catch((error: unknown) => this.fail(error));
@@ -89,52 +93,42 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   #authenticated(): void {
     const context = this.#context;
-    shed(context, this.#services.load.level);
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services, () => this.#openBody(ACCOUNT_BODY_BYTES));
+      const own = ownEndpoint(context, this.#services, () =>
+        openBody(this.#exchange, context, ACCOUNT_BODY_BYTES),
+      );
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
     }
     authorize(context);
-    limitPrincipal(context, this.#services.limits);
-    const { administrator } = context;
-    const recorded = administrator && this.#services.administration.record(context, administrator);
-    if (recorded === undefined) this.#authorized();
-    else recorded.then(() => this.#authorized()).catch((error: unknown) => this.fail(error));
+    limitPrincipal(context, this.#services);
+    const pending = awaitTurn(context, this.#services);
+    if (pending === undefined) this.#admitted();
+    else pending.then(() => this.#admitted()).catch((error: unknown) => this.fail(error));
   }
 
-  #authorized(): void {
+  #admitted(): void {
     const context = this.#context;
-    const body = this.#openBody(context.route?.bodyLimitBytes ?? 0);
+    // The client may have gone while it waited for its turn.
+    if (this.#exchange.closed) return;
+    const body = openBody(this.#exchange, context, context.route?.bodyLimitBytes ?? 0);
     if (!mayRecognise(context.snapshot.policy, context)) {
       this.#forward(body);
       return;
     }
     const recognised = recognise(context, body, this.#services.report);
-    if (!(recognised instanceof Promise)) {
-      this.#recognition = recognised;
-      this.#forward(body);
-      return;
-    }
-    recognised
-      .then((recognition) => {
-        this.#recognition = recognition;
-        this.#forward(body);
-      })
-      .catch((error: unknown) => this.fail(error));
+    if (!(recognised instanceof Promise)) this.#recognised(recognised, body);
+    else
+      recognised
+        .then((recognition) => this.#recognised(recognition, body))
+        .catch((error: unknown) => this.fail(error));
   }
 
-  #openBody(limitBytes: number): RequestBody | undefined {
-    if (!this.#exchange.hasBody) return undefined;
-    const { head, snapshot } = this.#context;
-    if (head.contentLength !== undefined && Number(head.contentLength) > limitBytes) {
-      throw new GatewayError('body_too_large', `a body of ${head.contentLength} bytes is announced`);
-    }
-    return new RequestBody(this.#exchange, {
-      limitBytes,
-      idleMs: snapshot.policy.protection.bodyIdleTimeoutMs,
-    });
+  #recognised(recognition: Recognition | undefined, body: RequestBody | undefined): void {
+    guardSignIn(this.#context, this.#services, recognition);
+    this.#recognition = recognition;
+    this.#forward(body);
   }
 
   #forward(body: RequestBody | undefined): void {
@@ -150,24 +144,10 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     // The client may have gone while there was no primary.
     if (this.#exchange.closed) return;
     const context = this.#context;
-    const { protection, routing } = context.snapshot.policy;
-    const headers = upstreamHeaders(context, this.#services.signer, this.#services.clock.now());
-    if (body !== undefined && context.head.contentLength !== undefined) {
-      headers.push('content-length', context.head.contentLength);
-    }
+    const { routing } = context.snapshot.policy;
     const forwarding = new Forwarding(
       this.#exchange,
-      {
-        method: context.method,
-        path: context.target,
-        headers,
-        body,
-        isReplayable: body === undefined && !context.isWrite,
-        mayIdle: context.isStream,
-        upstreamTimeoutMs: protection.upstreamTimeoutMs,
-        // A paused reader is more common than a paused writer.
-        stallMs: 2 * protection.bodyIdleTimeoutMs,
-      },
+      outgoingRequest(context, this.#services, body),
       this,
       node,
       { attempts: routing.retryAttempts, budget: context.snapshot.upstreams.fleet.retries },
@@ -198,6 +178,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   #open(status: number, headers: IncomingHttpHeaders, change: AnswerChange): string[] | undefined {
+    const refused = exceedsBudget(this.#context, this.#services, headers);
+    if (refused !== undefined) {
+      this.fail(refused);
+      return undefined;
+    }
     this.#context.status = status;
     const { replacement } = change;
     if (replacement !== undefined) return this.#openReplaced(replaceInHeaders(headers, replacement), change);
@@ -222,6 +207,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     const { session, key } = context;
     const length = headers['content-length'];
     if (length !== undefined && Number(length) <= LONG_ANSWER_BYTES) return;
+    this.#meter.isLong = true;
     const stream = { close: () => this.shutDown() };
     if (key !== undefined) context.detachStream = this.#services.keys.attach(key, stream);
     else if (session?.subject !== undefined && session.ended === undefined)
@@ -230,10 +216,21 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   #watchEvents(): void {
     this.#isEvents = true;
+    // A stream that stays open is no work for the application: it stands in nobody's way.
+    leaveTurn(this.#context);
     this.#streams.add(this);
     this.#services.report.stream('sse', 1);
     const { streamMaxAgeMs } = this.#context.snapshot.policy.protection;
     this.#maxAge = setTimeout(() => this.shutDown(), streamMaxAgeMs).unref();
+  }
+
+  passes(bytes: number): boolean {
+    const refused = this.#meter.pass(bytes);
+    if (refused === undefined) return true;
+    this.#context.failure = refused;
+    this.#context.forwarding?.clientGone();
+    this.#exchange.destroy();
+    return false;
   }
 
   shutDown(): void {
@@ -289,10 +286,15 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   onClose(complete: boolean): void {
+    const context = this.#context;
+    const { sentBytes } = this.#exchange;
     if (this.#isEvents) this.#closeEvents();
-    this.#context.detachStream?.();
-    if (!complete) this.#context.forwarding?.clientGone();
-    this.#services.report.finished(this.#context, this.#exchange.sentBytes, complete);
+    context.detachStream?.();
+    leaveTurn(context);
+    if (!complete) context.forwarding?.clientGone();
+    this.#meter.close(sentBytes);
+    settleSignIn(context, this.#services, (context.failure?.status ?? 0) >= 500 ? 'unjudged' : 'failed');
+    this.#services.report.finished(context, sentBytes, complete);
     this.#onDone();
   }
 }

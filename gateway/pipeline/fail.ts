@@ -1,7 +1,7 @@
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_ADMIN_COOKIE, CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
-import { ACCOUNT_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
+import { ACCOUNT_PATH, CONSOLE_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
 import { limitHeaders } from './limit.ts';
 import type { OwnAnswer } from './own-page.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
@@ -34,8 +34,9 @@ export function failureAnswer(
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
   headers.push(...keyHeaders(context), ...limitHeaders(context));
-  if (redirectsToLogin(context, error)) {
-    headers.push('location', context.snapshot.policy.sessions.loginPage, 'content-length', '0');
+  const elsewhere = redirection(context, error);
+  if (elsewhere !== undefined) {
+    headers.push('location', elsewhere, 'content-length', '0');
     return {
       answer: { status: context.method === 'GET' ? 302 : 303, headers, body: Buffer.alloc(0) },
       error,
@@ -98,6 +99,13 @@ function clearsCookie({ verdict, endedHere }: RequestContext): boolean {
 /** What removes the session's cookie from the browser, on whichever listener. */
 function clearingCookie({ administrator }: RequestContext): string {
   return administrator === undefined ? CLEARING_COOKIE : CLEARING_ADMIN_COOKIE;
+}
+
+/** Where a person is sent who opened a page: to the login page, or from the bare admin listener to its console. */
+function redirection(context: RequestContext, error: GatewayError): string | undefined {
+  if (redirectsToLogin(context, error)) return context.snapshot.policy.sessions.loginPage;
+  const isFront = context.path === '/' && error.code === 'not_found' && context.method === 'GET';
+  return isFront && context.administrator !== undefined && context.isPageLoad ? CONSOLE_PATH : undefined;
 }
 
 function redirectsToLogin(context: RequestContext, error: GatewayError): boolean {

@@ -33,8 +33,14 @@ export function guard(context: RequestContext): void {
     throw new GatewayError('bad_host', `no certificate is for the host "${context.host}"`);
   const { sessions } = context.snapshot.policy;
   const own = context.visitor === undefined ? SESSION_COOKIE : ADMIN_COOKIE;
-  const { token, wrote, rest } = takeCookies(head.cookie, own, sessions.isVaulted, sessions.isStripped);
+  const { token, known, wrote, rest } = takeCookies(
+    head.cookie,
+    own,
+    sessions.isVaulted,
+    sessions.isStripped,
+  );
   context.cookieToken = token;
+  context.knownCookie = known;
   context.wroteToken = wrote;
   context.cookies = rest;
 }

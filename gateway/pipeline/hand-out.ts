@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import { isHeaderValue } from '../core/header-value.ts';
+import { clientNetwork } from '../core/network.ts';
 import type { ObserveRule } from '../policy/policy.ts';
 import type { BodyFields, ValueSource } from '../policy/recognition.ts';
 import { type AnswerReplacement, headerValues } from './answer-headers.ts';
@@ -26,7 +27,7 @@ interface Found {
  *
  * @returns what changes about the answer; `undefined` when nothing does.
  * @throws GatewayError `upstream_failed` when the credential would pass unseen: the answer is longer than 64 KiB, no
- *   JSON, or nobody's. `store_unavailable` when it cannot be kept; then it does not reach the client either.
+ *   JSON, or nobody's. `store_unavailable`, `audit_unavailable` when it cannot be kept; then it does not reach the client either.
  */
 export async function handOut(
   context: RequestContext,
@@ -63,8 +64,8 @@ function refused(context: RequestContext, services: PipelineServices, rule: Obse
 }
 
 async function keep(
-  { account, path }: RequestContext,
-  { keys, report }: PipelineServices,
+  { account, path, clientAddress, requestId }: RequestContext,
+  { keys, report, audit }: PipelineServices,
   rule: ObserveRule,
   subject: string,
   found: Found,
@@ -74,6 +75,12 @@ async function keep(
     if (count === 0) report.notice('a credential was seen of a person who has no key to keep it', { path });
     return rule.clientGets === 'nothing' ? found.replacedBy('') : undefined;
   }
+  const person = { account, subject };
+  await audit.commit({
+    event: 'key.issue',
+    facts: { by: HANDED_OUT, account, from: clientNetwork(clientAddress), request: requestId },
+    person,
+  });
   const issued = await keys.issue({
     account,
     subject,

@@ -4,6 +4,7 @@ import type { LiveKey } from '../api-key/api-key.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_COOKIE, type LiveSession } from '../session/session.ts';
 import { type AnswerChange, UNCHANGED } from './answer-headers.ts';
+import { settleSignIn } from './sign-in-guard.ts';
 import { type AnswerOutcome, answerOutcome, type ObservedAnswer } from './answer-outcome.ts';
 import { confirmKey } from './authenticate-key.ts';
 import { observeAdministrator } from './observe-administrator.ts';
@@ -51,6 +52,9 @@ export async function observe(
   answer: ObservedAnswer,
 ): Promise<AnswerChange> {
   const outcome = answerOutcome(context, services, recognition, answer);
+  // An application that failed judged nobody.
+  const judged = answer.status >= 500 ? 'unjudged' : 'failed';
+  settleSignIn(context, services, outcome.isSignedIn ? 'succeeded' : judged);
   const change = await observePrincipal(context, services, outcome, answer);
   if (recognition === undefined || recognition.handOuts.length === 0) return change;
   const replacement = await handOut(context, services, recognition.handOuts, recognition.fields, answer);
@@ -92,7 +96,7 @@ async function observeSession(
       replaces: session,
     });
     services.ownWrites.began(context, begun.session.id);
-    return { setCookie: begun.setCookie };
+    return { setCookie: begun.setCookie, knownCookie: rememberClient(context, services, began) };
   }
   if (session?.ended !== undefined && session.subject !== undefined) {
     throw new GatewayError('session_ended', `the session ended under way: ${session.ended}`);
@@ -114,6 +118,16 @@ async function observeKey(
   if (key.stopped) await confirmKey(context, services.keys);
   for (const person of changed) await services.credentials.changed(context.account, person);
   return UNCHANGED;
+}
+
+/** Only where failed sign-ins are counted does it matter who signed in from where before. */
+function rememberClient(
+  { snapshot, knownCookie, account }: RequestContext,
+  { knownClients }: PipelineServices,
+  subject: string,
+): string | undefined {
+  if (snapshot.policy.signInRules.length === 0) return undefined;
+  return knownClients.remember(knownCookie, account, subject);
 }
 
 /** Asked again after a wait: the session may have ended in the meantime, which the type checker cannot know. */

@@ -8,7 +8,9 @@ interface PageText {
   readonly advice: string;
 }
 
-const ENGLISH: Record<'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'broken', PageText> = {
+type PageKind = 'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'blocked' | 'broken';
+
+const ENGLISH: Record<PageKind, PageText> = {
   session: { title: 'Please sign in', advice: 'Your session is over. Sign in again to continue.' },
   certificate: {
     title: 'Your certificate is needed',
@@ -24,6 +26,10 @@ const ENGLISH: Record<'session' | 'certificate' | 'denied' | 'away' | 'busy' | '
     advice: 'The application is not answering right now. You are still signed in; try again shortly.',
   },
   busy: { title: 'Too many requests', advice: 'Wait a little and try again.' },
+  blocked: {
+    title: 'Sign-in is closed for a while',
+    advice: 'Too many attempts failed. Wait, or use a browser from which you signed in before.',
+  },
   broken: {
     title: 'This did not work',
     advice: 'The request could not be understood. Go back and try again.',
@@ -46,6 +52,10 @@ const RUSSIAN: typeof ENGLISH = {
     advice: 'Приложение сейчас не отвечает. Вы не вышли из системы; попробуйте чуть позже.',
   },
   busy: { title: 'Слишком много запросов', advice: 'Немного подождите и попробуйте снова.' },
+  blocked: {
+    title: 'Вход временно закрыт',
+    advice: 'Слишком много неудачных попыток. Подождите или войдите из браузера, в котором уже входили.',
+  },
   broken: { title: 'Не получилось', advice: 'Запрос не удалось понять. Вернитесь и попробуйте ещё раз.' },
 };
 
@@ -96,11 +106,11 @@ export function prefersRussian(acceptLanguage: string): boolean {
   return best.language === 'ru';
 }
 
-function pageKind(code: ProblemCode, status: number): keyof typeof ENGLISH {
+function pageKind(code: ProblemCode, status: number): PageKind {
   if (code === 'session_required' || code === 'session_ended') return 'session';
   if (code.startsWith('certificate_')) return 'certificate';
   if (status === 401 || status === 403 || status === 404) return 'denied';
-  if (status === 429) return 'busy';
+  if (status === 429) return code === 'sign_in_blocked' ? 'blocked' : 'busy';
   return status >= 500 ? 'away' : 'broken';
 }
 

@@ -6,13 +6,14 @@ import type { Route } from '../policy/policy.ts';
 import type { MessageHead } from '../proxy/exchange.ts';
 import type { Forwarding } from '../proxy/forwarding.ts';
 import type { RequestHead } from '../proxy/request-head.ts';
-import type { CountedLimit } from '../rate-limit/request-limit.ts';
+import type { CountedLimit } from '../rate-limit/window-limit.ts';
 import type { WritePosition } from '../upstream/data-position.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
+import type { Budget, SignIn, Turn } from './limit-holding.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Who stands at the admin listener: one of the two, or somebody and the reason why they are not let in. */
-export type AdminVisitor = Administrator | AdminRefusal;
+export type AdminVisitor = (Administrator & { readonly certificateEndsMs?: number }) | AdminRefusal;
 
 /** No cookie, no session. */
 export const STRANGER: Verdict = { kind: 'none' };
@@ -47,6 +48,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   hasQueryKey = false;
   // Authentication.
   cookieToken: string | undefined;
+  /** Says who signed in from this client before. */
+  knownCookie: string | undefined;
   /** Names the process that passed this browser's last change on; see `own-writes.ts`. */
   wroteToken: string | undefined;
   /** The browser's other cookies, without those that stay on the server. */
@@ -59,6 +62,16 @@ export class RequestContext implements MatchableRequest, ClientContext {
   key: LiveKey | undefined;
   /** The strictest limit that the request was counted under. */
   counted: CountedLimit | undefined;
+  /** Budgets of answer bytes that it draws on. */
+  budgets: Budget[] | undefined;
+  /** Limits of requests at once that it comes under, the places that it holds, and whether it wants none any more. */
+  turns: Turn[] | undefined;
+  heldTurns: Turn[] | undefined;
+  hasLeft = false;
+  /** The policy's name of the limit that refused it. */
+  refusedBy: string | undefined;
+  /** The attempt to sign in that it is. */
+  signIn: SignIn | undefined;
   /** Whether this very answer ended the session. */
   endedHere = false;
   // Forwarding and the answer.
@@ -100,7 +113,7 @@ export class RequestContext implements MatchableRequest, ClientContext {
   }
 
   /** The administrator who asks, on the admin listener. */
-  get administrator(): Administrator | undefined {
+  get administrator(): Exclude<AdminVisitor, string> | undefined {
     return typeof this.visitor === 'object' ? this.visitor : undefined;
   }
 

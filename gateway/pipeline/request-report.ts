@@ -104,13 +104,11 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
 }
 
 function countRefusal(metrics: GatewayMetrics, context: RequestContext): void {
-  const { failure, hidden, counted } = context;
+  const { failure, hidden, refusedBy } = context;
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
-  if (failure.code === 'rate_limited') {
-    const isOver = counted !== undefined && counted.slot.remaining < 0;
-    metrics.rateLimited.child({ limit: isOver ? counted.rate.name : 'anonymous' }).inc();
-  }
+  if (failure.code === 'rate_limited' || failure.code === 'sign_in_blocked')
+    metrics.rateLimited.child({ limit: refusedBy ?? 'anonymous' }).inc();
   if (failure.code === 'overloaded') metrics.overloadShed.child({ class: shedClass(context) }).inc();
   if (hidden !== undefined) metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

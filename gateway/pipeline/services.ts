@@ -1,10 +1,13 @@
 import type { KeyService } from '../api-key/api-key.ts';
+import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
 import type { LoadLevel } from '../observability/event-loop-load.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
 import type { AdminServices } from './admin-services.ts';
+import type { KnownClients } from './known-client.ts';
+import type { LimitReport } from './limit-report.ts';
 import type { AccountPage } from './own-page.ts';
 import type { CredentialChanges } from './credential-change.ts';
 import type { OwnWrites } from './own-writes.ts';
@@ -29,6 +32,7 @@ export interface PipelineServices {
   readonly sessions: SessionService;
   readonly keys: KeyService;
   readonly credentials: CredentialChanges;
+  readonly audit: Pick<AuditSink, 'commit'>;
   /** The page of a person's own keys and devices. */
   readonly accountPage: AccountPage;
   readonly signer: AssertionSigner;
@@ -41,8 +45,10 @@ export interface PipelineServices {
   readonly ownWrites: OwnWrites;
   /** How overloaded this process is. */
   readonly load: { readonly level: LoadLevel };
-  /** Counts requests. */
+  /** Counts requests, answer bytes, requests at once and failed sign-ins. */
   readonly limits: LimitTable;
+  readonly limitReport: LimitReport;
+  readonly knownClients: KnownClients;
   /** Counts one more anonymous session of a client. @returns whether there is room for it. */
   takeAnonymous(clientNetwork: string): Promise<boolean>;
 }

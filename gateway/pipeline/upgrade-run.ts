@@ -19,7 +19,8 @@ import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
-import { shed } from './shed.ts';
+import { spend } from './budget.ts';
+import { awaitTurn, leaveTurn } from './turn.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
 /** Close codes: the session or key is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
@@ -29,6 +30,8 @@ const POLICY_VIOLATION = 1008;
 
 /** How often a client's messages may count as activity. */
 const ACTIVITY_EVERY_MS = 5000;
+/** How often what went out is drawn from budgets. */
+const METER_EVERY_MS = 1000;
 
 /** Headers of a refusal that concern the upstream's connection only. */
 const REFUSAL_DROPPED = new Set(['connection', 'keep-alive', 'upgrade', 'proxy-connection']);
@@ -43,6 +46,7 @@ export class UpgradeRun {
   #client: WebSocketClient | undefined;
   #isOver = false;
   #activeMs = 0;
+  #meteredBytes = 0;
 
   constructor(
     context: RequestContext,
@@ -67,10 +71,10 @@ export class UpgradeRun {
       this.#guardHandshake();
       await refuseVisitor(this.#context, this.#services);
       enter(this.#context);
-      limitClient(this.#context, this.#services.limits);
+      limitClient(this.#context, this.#services);
       await authenticate(this.#context, this.#services);
-      shed(this.#context, this.#services.load.level);
       this.#authorize();
+      await awaitTurn(this.#context, this.#services);
       // What will be sent over it nobody can tell, so it goes where changes go.
       this.#context.isUpgrade = true;
       const node = await chooseNode(this.#context, this.#services);
@@ -104,7 +108,7 @@ export class UpgradeRun {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) throw new GatewayError('not_found', 'no WebSocket of our own');
     authorize(context);
-    limitPrincipal(context, this.#services.limits);
+    limitPrincipal(context, this.#services);
     // Browsers send cookies with a handshake from any page (OWASP cross-site WebSocket hijacking).
     const { origin } = context.head;
     const isForeign = origin !== undefined && !isOwnOrigin(origin, context.message.authority);
@@ -152,8 +156,10 @@ export class UpgradeRun {
       client.closeWith(GOING_AWAY, 'maximum age reached');
     }, context.snapshot.policy.protection.streamMaxAgeMs).unref();
     const detach = this.#attach(client);
+    const meter = this.#context.budgets && setInterval(() => this.#meter(client), METER_EVERY_MS).unref();
     context.detachStream = () => {
       clearTimeout(maxAge);
+      clearInterval(meter);
       detach?.();
       this.#services.report.stream('websocket', -1);
     };
@@ -173,9 +179,19 @@ export class UpgradeRun {
     });
   }
 
+  #meter(client: WebSocketClient): void {
+    const sent = this.#socket.bytesWritten;
+    const refused = spend(this.#context, this.#services, sent - this.#meteredBytes);
+    this.#meteredBytes = sent;
+    if (refused === undefined) return;
+    this.#context.failure = refused;
+    client.closeWith(POLICY_VIOLATION, 'budget used up');
+  }
+
   /** Filters the upstream's handshake answer; no rotation happens on 101. */
   #answerHead(status: number, lines: readonly string[]): string[] {
     this.#context.status = status;
+    leaveTurn(this.#context);
     const { isVaulted } = this.#context.snapshot.policy.sessions;
     const kept = lines.filter((line) => {
       const colon = line.indexOf(':');
@@ -219,6 +235,9 @@ export class UpgradeRun {
     this.#isOver = true;
     this.#client?.destroy();
     this.#context.detachStream?.();
+    leaveTurn(this.#context);
+    if (this.#client !== undefined)
+      spend(this.#context, this.#services, this.#socket.bytesWritten - this.#meteredBytes);
     this.#services.report.finished(this.#context, this.#socket.bytesWritten, this.#context.status === 101);
     this.#onDone();
   }

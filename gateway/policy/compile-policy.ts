@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { anyGlob, compileTextGlob } from '../core/glob.ts';
 import { networkList } from '../core/network.ts';
 import { compileApiKeys } from './compile-api-keys.ts';
+import { compileLimit, compileSignInRules } from './compile-limits.ts';
 import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
 import type { StoreChoice } from '../store/open-store.ts';
@@ -15,7 +16,6 @@ import type {
   CertificateSource,
   Policy,
   Route,
-  RouteLimit,
   RoutingPolicy,
   SessionPolicy,
 } from './policy.ts';
@@ -59,10 +59,11 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
       };
     }),
+    signInRules: compileSignInRules(settings),
     sessions: compileSessions(settings.sessions),
     apiKeys: compileApiKeys(settings),
     admins: settings.admins?.map(({ name, certificate }) => ({ name, fingerprint: certificate })),
-    adminAccess: compileAdminAccess(settings.admin_access),
+    adminAccess: compileAdminAccess(settings),
     protection: {
       headerBytes: protection.header_bytes,
       headerTimeoutMs: protection.header_timeout,
@@ -89,12 +90,16 @@ function compileStore(store: PolicySettings['store']): StoreChoice {
   return redis({ kind: 'single', url: url ?? '', username });
 }
 
-function compileAdminAccess(access: PolicySettings['admin_access']): AdminAccessPolicy {
+function compileAdminAccess({ admin_access: access, routes }: PolicySettings): AdminAccessPolicy {
   return {
     networks: access.networks.length === 0 ? undefined : networkList(access.networks),
     requiresPasskey: access.passkey === 'require',
     approvalExpiresMs: access.approval_expires,
     servers: access.servers,
+    pages: routes
+      .filter((route) => route.access === 'admin')
+      .flatMap(({ match }) => match.path ?? [])
+      .filter((path) => !path.includes('*')),
   };
 }
 
@@ -162,16 +167,5 @@ function compileSessions(sessions: PolicySettings['sessions']): SessionPolicy {
       success: compileAnswerRule(success),
       subject,
     })),
-  };
-}
-
-/** One object for each limit, however many routes name it, so that they are counted together. */
-function compileLimit({ limits }: PolicySettings, name: string | undefined): RouteLimit | undefined {
-  const limit = name === undefined ? undefined : limits[name];
-  if (name === undefined || limit === undefined) return undefined;
-  const { per, requests } = limit;
-  return {
-    per: Array.isArray(per) ? per : [per],
-    requests: requests === undefined ? undefined : { name, ...requests },
   };
 }

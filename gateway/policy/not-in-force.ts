@@ -31,13 +31,6 @@ const WAITING: readonly Gap[] = [
     isAsked: ({ admins, admin_access: { passkey } }) => admins !== undefined && passkey === 'require',
   },
   {
-    says: 'limits: only requests are counted yet; not response_bytes, parallel and failures',
-    isAsked: ({ limits }) =>
-      Object.values(limits).some(({ response_bytes, parallel, failures }) =>
-        [response_bytes, parallel, failures].some((bound) => bound !== undefined),
-      ),
-  },
-  {
     says: 'backup: nothing is copied yet; copy the data directory yourself',
     isAsked: (all) => all.backup !== undefined,
   },

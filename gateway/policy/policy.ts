@@ -66,11 +66,29 @@ export type RouteAccess = 'public' | 'session' | 'api_key' | 'session_or_key' | 
 /** Whose requests are counted together. */
 export type LimitedBy = 'client' | 'session' | 'subject' | 'account' | 'api_key';
 
-/** How many requests a route takes, and from whom. */
+/** So much in a time, counted under a name. */
+interface NamedRate {
+  readonly name: string;
+  readonly count: number;
+  readonly windowMs: number;
+}
+
+/** What a route takes and gives, and whose requests are counted. */
 export interface RouteLimit {
+  readonly name: string;
   /** Each of them is counted for itself. */
   readonly per: readonly LimitedBy[];
-  readonly requests: { readonly name: string; readonly count: number; readonly windowMs: number } | undefined;
+  readonly requests: NamedRate | undefined;
+  /** Bytes of answers. */
+  readonly bytes: NamedRate | undefined;
+  /** Requests at once. */
+  readonly parallel: { readonly name: string; readonly most: number } | undefined;
+}
+
+/** How many sign-ins may fail, and how long the door stays closed then. */
+export interface SignInRule extends NamedRate {
+  readonly per: readonly ('client' | 'subject' | 'account')[];
+  readonly blockMs: number;
 }
 
 /** One routing rule; the first that matches decides. */
@@ -188,6 +206,8 @@ export interface AdminAccessPolicy {
   readonly approvalExpiresMs: number;
   /** `host:port` targets that they may CONNECT to. */
   readonly servers: readonly string[];
+  /** Paths at which routes for administrators begin, as far as the policy names them without wildcards. */
+  readonly pages: readonly string[];
 }
 
 /** Bounds that keep a hostile client from holding the gateway. */
@@ -226,6 +246,8 @@ export interface Policy {
   readonly regions: readonly RegionPolicy[];
   readonly routing: RoutingPolicy;
   readonly routes: readonly Route[];
+  /** They hold for every request that a `sessions.begin` rule recognises. */
+  readonly signInRules: readonly SignInRule[];
   readonly sessions: SessionPolicy;
   readonly apiKeys: ApiKeyPolicy;
   /** The two that the policy wishes for; those in force are the recorded ones. `undefined` without `admins`. */

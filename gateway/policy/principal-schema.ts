@@ -122,21 +122,39 @@ export const limitsSchema = mapping(
       .describe(
         'Bytes of answers in a time: 500MiB/1h. What stops somebody from taking the customer base along.',
       ),
-    parallel: wholeNumber(1, 100_000).optional().describe('Requests at once.'),
-    failures: eventRate().optional().describe('Failed sign-ins in a time: 10/15m.'),
+    parallel: wholeNumber(1, 100_000)
+      .optional()
+      .describe('Requests at once; three times as many more wait up to 5s for their turn.'),
+    failures: eventRate()
+      .optional()
+      .describe(
+        'Failed sign-ins in a time: 10/15m. By client, subject or account; holds for every request that sessions.begin recognises, whatever its route.',
+      ),
     block: duration('1s', '30d')
       .optional()
-      .describe('How long failures close the door. Default the time of failures.'),
-  }).refine(
-    ({ requests, response_bytes, parallel, failures }) =>
-      [requests, response_bytes, parallel, failures].some((bound) => bound !== undefined),
-    {
-      error: packWording({
-        says: 'limits nothing',
-        allowed: 'at least one of requests, response_bytes, parallel, failures',
-      }),
-    },
-  ),
+      .describe(
+        'How long failures close the door: twice as long each further time, up to 24h. Default the time of failures.',
+      ),
+  })
+    .refine(
+      ({ requests, response_bytes, parallel, failures }) =>
+        [requests, response_bytes, parallel, failures].some((bound) => bound !== undefined),
+      {
+        error: packWording({
+          says: 'limits nothing',
+          allowed: 'at least one of requests, response_bytes, parallel, failures',
+        }),
+      },
+    )
+    .refine(
+      ({ per, failures }) => failures === undefined || per.some((by) => by !== 'session' && by !== 'api_key'),
+      {
+        error: packWording({
+          says: 'nobody has a session or key before signing in, so failures need another per',
+          allowed: 'client, subject, account',
+        }),
+      },
+    ),
 )
   .prefault({})
   .describe('Limits by name; routes refer to them.');

@@ -11,6 +11,8 @@ export interface RequestHead {
   /** All `Cookie` headers joined as RFC 9113 section 8.2.3 says. */
   readonly cookie: string;
   readonly contentLength: string | undefined;
+  /** Whether the client reads trailers. */
+  readonly takesTrailers: boolean;
   /** All `Transfer-Encoding` headers joined, in small letters. */
   readonly codings: string | undefined;
   readonly userAgent: string;
@@ -34,6 +36,8 @@ export interface RequestHead {
 /** One for all requests that bring none. */
 const NONE: readonly string[] = [];
 
+const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i;
+
 type Draft = { -readonly [Key in keyof RequestHead]: RequestHead[Key] };
 
 /**
@@ -49,6 +53,7 @@ export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet
     cookie: '',
     contentLength: undefined,
     codings: undefined,
+    takesTrailers: false,
     userAgent: '',
     accept: '',
     acceptLanguage: '',
@@ -126,6 +131,9 @@ function keep(head: Draft, name: string, value: string): void {
       break;
     case 'content-length':
       head.contentLength = value;
+      break;
+    case 'te':
+      head.takesTrailers ||= TRAILERS.test(value);
       break;
     case 'transfer-encoding':
       head.codings =

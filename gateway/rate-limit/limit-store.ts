@@ -17,10 +17,11 @@ export function shareLimits(
   keyring: Keyring,
 ): LimitStore | undefined {
   if (connection === undefined) return undefined;
+  return { client: connection.client, prefix: LIMIT_PREFIX, hide: hideNames(keyring) };
+}
+
+/** Keyed hashes in place of names. */
+export function hideNames(keyring: Keyring): (name: string) => string {
   const key = keyring.deriveCurrent('limit-name');
-  return {
-    client: connection.client,
-    prefix: LIMIT_PREFIX,
-    hide: (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 22),
-  };
+  return (name) => createHmac('sha256', key).update(name).digest('base64url').slice(0, 22);
 }

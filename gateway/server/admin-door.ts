@@ -8,12 +8,14 @@ import type { AuditSink } from '../core/audit-event.ts';
 import { PROBLEMS } from '../core/gateway-error.ts';
 import type { NetworkList } from '../core/network.ts';
 import type { Logger } from '../observability/logger.ts';
+import { refusalCode } from '../pipeline/admit-administrator.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { AdminVisitor } from '../pipeline/request-context.ts';
 import type { Exchange, MessageHead } from '../proxy/exchange.ts';
 import type { TunnelRequest } from '../proxy/tunnel-request.ts';
 import type { AdminTunnels } from './admin-tunnels.ts';
 import { every } from './closers.ts';
+import { FACILITY_PREFIX, type FacilityDoor } from './facility-door.ts';
 import type { MessageHandler } from './http1-server.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
@@ -24,6 +26,8 @@ interface AdminDoorParts {
   readonly pipeline: Pick<Pipeline, 'handle' | 'upgrade'>;
   readonly refusals: RefusalLog;
   readonly tunnels: AdminTunnels;
+  /** Takes signals of data centres, which are signed and need no certificate. */
+  readonly facility: Pick<FacilityDoor, 'take'>;
   /** Where administrators may come from by the policy in force; `undefined` means anywhere. */
   networks(): NetworkList | undefined;
 }
@@ -36,6 +40,8 @@ interface Guest {
   visitor: AdminVisitor;
   /** The version of the list that said so. */
   version: number;
+  /** Whether a refusal is on record, or need not be. */
+  isTold: boolean;
 }
 
 /** How often certificates that run out and networks that changed are looked for, in milliseconds. */
@@ -73,12 +79,15 @@ export class AdminDoor implements MessageHandler {
     const certificate = socket.getPeerX509Certificate();
     const peer = socket.remoteAddress ?? '';
     const visitor = this.#judge(certificate, peer);
-    const guest: Guest = { socket, certificate, peer, visitor, version: this.#version };
+    const guest: Guest = { socket, certificate, peer, visitor, version: this.#version, isTold: false };
     this.#guests.set(socket, guest);
     if (typeof visitor === 'string') {
-      this.#parts.refusals.note(visitor, { peer, ...describe(certificate) });
       const late = setTimeout(() => socket.destroy(), REFUSED_MS).unref();
-      socket.once('close', () => clearTimeout(late));
+      socket.once('close', () => {
+        clearTimeout(late);
+        // Also who asks for nothing has tried the door.
+        this.#tell(guest);
+      });
       return false;
     }
     this.#admitted.add(guest);
@@ -96,6 +105,12 @@ export class AdminDoor implements MessageHandler {
   }
 
   handle(exchange: Exchange, connection: Socket): void {
+    if (exchange.target.startsWith(FACILITY_PREFIX)) {
+      const guest = this.#guests.get(connection);
+      if (guest !== undefined) guest.isTold = true;
+      void answerSignal(exchange, this.#parts.facility);
+      return;
+    }
     this.#parts.pipeline.handle(exchange, this.#visitorOf(connection));
   }
 
@@ -109,7 +124,7 @@ export class AdminDoor implements MessageHandler {
       void this.#parts.tunnels.serve(request, visitor, connection);
       return;
     }
-    const code = visitor === 'no_certificate' ? 'certificate_missing' : 'certificate_refused';
+    const code = refusalCode(visitor);
     const { status, title } = PROBLEMS[code];
     request.refuse(status, { type: `urn:zasov:problem:${code}`, title, status, code });
   }
@@ -125,7 +140,15 @@ export class AdminDoor implements MessageHandler {
     const guest = this.#guests.get(connection);
     if (guest === undefined) return 'no_certificate';
     if (guest.version !== this.#version) this.#look(guest);
+    this.#tell(guest);
     return guest.visitor;
+  }
+
+  #tell(guest: Guest): void {
+    const { visitor, peer, certificate } = guest;
+    if (typeof visitor !== 'string' || guest.isTold) return;
+    guest.isTold = true;
+    this.#parts.refusals.note(visitor, { peer, ...describe(certificate) });
   }
 
   #sweep(): void {
@@ -140,6 +163,7 @@ export class AdminDoor implements MessageHandler {
     const now = this.#judge(certificate, peer);
     if (typeof visitor === 'string' || isSame(now, visitor)) return;
     guest.visitor = typeof now === 'string' ? now : 'not_enrolled';
+    guest.isTold = true;
     this.#admitted.delete(guest);
     const reason = guest.visitor;
     const facts = { administrator: visitor.name, peer, reason };
@@ -153,12 +177,35 @@ export class AdminDoor implements MessageHandler {
   #judge(certificate: X509Certificate | undefined, peer: string): AdminVisitor {
     try {
       if (this.#parts.networks()?.includes(peer) === false) return 'network';
-      return this.#parts.admins.identify(certificate);
+      const who = this.#parts.admins.identify(certificate);
+      if (typeof who === 'string' || certificate === undefined) return who;
+      return { ...who, certificateEndsMs: certificate.validToDate.getTime() };
     } catch (error) {
       this.#parts.logger.error('a certificate could not be judged', { error });
       return 'unknown_key';
     }
   }
+}
+
+/** Answers a signal. Its own refusals are counted and on record as such. */
+async function answerSignal(exchange: Exchange, facility: AdminDoorParts['facility']): Promise<void> {
+  const { method, target, rawHeaders, source } = exchange;
+  exchange.sendContinue();
+  const { status, headers, body } = await facility.take({
+    method,
+    path: target.split('?', 1)[0] ?? '',
+    header: (name) => {
+      const values = rawHeaders.filter(
+        (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name,
+      );
+      return values.length === 0 ? undefined : values.join(', ');
+    },
+    body: source.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
+    listener: 'admin',
+  });
+  if (exchange.closed) return;
+  exchange.respond(status, [...headers]);
+  exchange.end(Buffer.from(method === 'HEAD' ? '' : body));
 }
 
 function isSame(now: AdminVisitor, before: Administrator): boolean {

@@ -11,6 +11,7 @@ import type { AlarmBook } from '../pipeline/alarm-book.ts';
 import { collectKeys } from '../pipeline/key-report.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { LimitStore } from '../rate-limit/limit-store.ts';
+import type { SharedCounts } from '../rate-limit/shared-counts.ts';
 import type { SessionService } from '../session/session.ts';
 import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import { sealedKeyFiles } from '../store/key-file.ts';
@@ -49,6 +50,8 @@ export interface Foundation {
   readonly regions: Regions;
   /** Where several gateways count together; absent where this node counts alone. */
   readonly limits: LimitStore | undefined;
+  /** Where counts of limits go beyond this process. */
+  readonly counts: SharedCounts | undefined;
   /** What session tickets hang on; a worker has the one of its supervisor instead. */
   readonly tickets: TicketSecrets;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;

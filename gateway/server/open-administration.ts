@@ -1,7 +1,8 @@
 import type { AdminServices } from '../pipeline/admin-services.ts';
+import type { DrawConsole } from '../pipeline/console-facts.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { Policy } from '../policy/policy.ts';
 import { AdminDoor } from './admin-door.ts';
+import { type ConsoleSources, createAdminApiPage, createConsolePage } from './admin-pages.ts';
 import { createAdminService } from './admin-service.ts';
 import { AdminTunnels } from './admin-tunnels.ts';
 import type { Foundation } from './foundation.ts';
@@ -19,9 +20,15 @@ export interface Administration {
 /**
  * Puts together what serves administrators.
  *
- * @param policy the one in force.
+ * @param inForce policy and nodes in force.
+ * @param draw draws the console.
  */
-export function openAdministration(foundation: Foundation, policy: () => Policy): Administration {
+export function openAdministration(
+  foundation: Foundation,
+  inForce: ConsoleSources['inForce'],
+  draw: DrawConsole,
+): Administration {
+  const policy = () => inForce.policy;
   const { audit, clock, logger, metrics, admins } = foundation;
   const refusals = new RefusalLog({ audit, logger, metrics });
   const tunnels = new AdminTunnels({
@@ -34,7 +41,10 @@ export function openAdministration(foundation: Foundation, policy: () => Policy)
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
   });
   return {
-    services: createAdminService(audit, []),
+    services: createAdminService(audit, [
+      createAdminApiPage(admins),
+      createConsolePage({ ...foundation, tunnels, inForce, draw }),
+    ]),
     tunnels,
     openDoor: (pipeline) =>
       new AdminDoor({
@@ -42,6 +52,7 @@ export function openAdministration(foundation: Foundation, policy: () => Policy)
         audit,
         logger,
         pipeline,
+        facility: foundation.regions.door,
         refusals,
         tunnels,
         networks: () => policy().adminAccess.networks,

@@ -9,7 +9,7 @@ import { MetricRegistry } from '../observability/metric-registry.ts';
 import { collectProcessMetrics } from '../observability/process-metrics.ts';
 import { reportUnreplicated } from '../pipeline/session-report.ts';
 import type { Policy } from '../policy/policy.ts';
-import { shareLimits } from '../rate-limit/limit-store.ts';
+import { shareCounting } from './open-limits.ts';
 import { familyTransitions } from '../session/rotate.ts';
 import { openStore } from '../store/open-store.ts';
 import { TicketSecrets } from '../tls/ticket-secrets.ts';
@@ -80,6 +80,6 @@ export async function openFoundation(
     regions,
     admins,
     loadCertificates: certificateLoader(data, keyring, clock),
-    limits: shareLimits(connection, keyring),
+    ...shareCounting(opened, keyring, relay !== undefined),
   };
 }

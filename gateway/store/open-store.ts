@@ -4,6 +4,7 @@ import { readSecret } from '../config/read-secret.ts';
 import type { SecretReference } from '../config/secret-reference.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { type EmbeddedCounts, openEmbeddedCounts } from './embedded-counts.ts';
 import { openEmbeddedKeys } from './embedded-keys.ts';
 import { openEmbeddedRecords } from './embedded-records.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
@@ -40,6 +41,8 @@ export interface OpenedStore {
   readonly connection: RedisConnection | undefined;
   readonly keys: KeyStore;
   readonly records: RecordStore;
+  /** Counts of limits on this machine, where no connection shares them. */
+  readonly counts: EmbeddedCounts | undefined;
   /** Closes all of them. */
   close(): Promise<void>;
 }
@@ -55,12 +58,14 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     const store = openEmbeddedStore(join(data, 'sessions.db'), transitions, clock);
     const keys = openEmbeddedKeys(join(data, 'keys.db'));
     const records = openEmbeddedRecords(join(data, 'records.db'));
+    const counts = openEmbeddedCounts(join(data, 'limits.db'), clock);
     const close = async (): Promise<void> => {
+      counts.close();
       records.close();
       keys.close();
       await store.close();
     };
-    return { store, connection: undefined, keys, records, close };
+    return { store, connection: undefined, keys, records, counts, close };
   }
   const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
   // Loaded here only: a gateway with the embedded store need not carry a Redis client in its memory.
@@ -70,7 +75,7 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     onUnreplicated: options.onUnreplicated,
   });
   const { connection, keys, records } = store;
-  return { store, connection, keys, records, close: () => store.close() };
+  return { store, connection, keys, records, counts: undefined, close: () => store.close() };
 }
 
 function passwordOf(reference: SecretReference, environment: Environment): string {

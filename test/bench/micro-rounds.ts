@@ -9,7 +9,7 @@ import type {
   SessionService,
   Verdict,
 } from '../../gateway/session/session.ts';
-import { RequestLimit } from '../../gateway/rate-limit/request-limit.ts';
+import { WindowLimit } from '../../gateway/rate-limit/window-limit.ts';
 import { openEmbeddedStore } from '../../gateway/store/embedded-store.ts';
 import { openKeyBench } from '../api-key/key-bench.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -132,7 +132,7 @@ async function keyRounds(): Promise<MicroFigures[]> {
     if (verdict instanceof Promise) throw new Error('a malformed key must be refused at once');
   });
   if (reads() !== before) throw new Error('the store was asked for a malformed key');
-  const limit = new RequestLimit({ name: 'api', count: 1_000_000_000, windowMs: 1000 }, clock);
+  const limit = new WindowLimit({ name: 'api', count: 1_000_000_000, windowMs: 1000 }, clock);
   const count = await timed('request counted under a limit', 1_000_000, () => {
     limit.take(bytes.toString('latin1', 4, 16));
   });

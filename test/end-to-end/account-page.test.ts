@@ -1,4 +1,6 @@
 /** The page on which people see and end their own keys and sessions, over real sockets. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import tap, { test } from 'tap';
 import { SESSION_COOKIE } from '../../gateway/session/session.ts';
@@ -228,6 +230,19 @@ await test('a person ends one session, all the others, and the own', async (t) =
   t.equal(await alive(), 0);
 });
 
+await test('what a person does to a key is on record before it is done', async (t) => {
+  const client = await person('olaf');
+  const { id } = issue('olaf');
+  await submit(client, { action: 'revoke', id });
+  const folder = join(gateway.data, 'audit');
+  const lines = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((file) => file.isFile())
+    .flatMap(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8').split('\n'));
+  const line = lines.find((each) => each.includes('"key.revoke"') && each.includes(id)) ?? '';
+  t.match(line, '"by":"owner"');
+  t.notMatch(line, 'olaf', 'and names nobody');
+});
+
 await test('people make keys as the policy allows, and no more', async (t) => {
   const client = await person('karl');
   const keys: string[] = [];
@@ -244,6 +259,14 @@ await test('people make keys as the policy allows, and no more', async (t) => {
   const refused = await open(client);
   t.match(refused.text, 'as many keys as you may have');
   t.equal(shownKey(refused), undefined);
+  const hasty = await person('nina');
+  const token = tokenOf(await open(hasty));
+  const clones = Array.from({ length: 8 }, () => clientOf(gateway, hasty.jar));
+  clients.push(...clones);
+  await Promise.all(clones.map((each) => submit(each, { action: 'create', label: 'x', token })));
+  const listed = gateway.command('keys', 'list', '--subject', 'nina', '--json').stdout;
+  const rows = JSON.parse(listed) as { state: string }[];
+  t.ok(rows.filter(({ state }) => state === 'active').length <= 2, 'however many are asked for at once');
 });
 
 await test('a stolen cookie and a key that is over show as alarms to their owner', async (t) => {

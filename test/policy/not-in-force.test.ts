@@ -32,13 +32,8 @@ void test('what would be dangerous to pass over is refused, not ignored', (t) =>
   t.end();
 });
 
-void test('what waits for later work is said', (t) => {
-  const { refused, waiting } = gaps(
-    t.testdir(),
-    'sessions: {}\nlimits: { a: { per: client, requests: 1/1s }, b: { per: client, parallel: 2 } }\napi_keys: {}',
-  );
-  t.same(refused, []);
-  t.match(waiting, [/^limits/]);
-  t.equal(waiting.length, 1, 'API keys are in force');
+void test('limits and API keys are in force', (t) => {
+  const limits = 'limits: { a: { per: client, response_bytes: 1MiB/1h, parallel: 2, failures: 1/1m } }';
+  t.same(gaps(t.testdir(), `sessions: {}\n${limits}\napi_keys: {}`), { refused: [], waiting: [] });
   t.end();
 });

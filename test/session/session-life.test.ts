@@ -239,6 +239,8 @@ void test('sessions are listed by account and person, newest first, with nothing
     created_at: '2027-01-15T08:00:00.000Z',
     last_seen_at: '2027-01-15T08:00:00.000Z',
     generation: 0,
+    user_agent: 'Firefox',
+    network: '192.0.2.0/24',
   });
   t.notOk(anna.token.includes(row?.id ?? ''));
   t.notOk(

@@ -1,0 +1,73 @@
+const ENGLISH = {
+  title: 'Console',
+  who: 'You came in as',
+  certificateEnds: 'Your certificate ends in',
+  renew: 'Renew it before: zasov admins renew',
+  panel: 'Administration of the CRM',
+  panelLead: 'Pages that only the two of you reach.',
+  noPanel: 'No route of the policies has access: admin.',
+  administrators: 'Administrators',
+  administratorsLead: 'Exactly two. A change takes both signatures.',
+  you: 'you',
+  wished: 'The policy file names others. It is a wish until both of you have signed it:',
+  proposals: 'Waiting for a signature',
+  proposalsLead:
+    'Compare the hash with the one that zasov admins approve shows you, then sign on your own machine.',
+  noProposals: 'Nothing waits.',
+  proposedBy: 'proposed by',
+  expires: 'expires in',
+  regions: 'Regions',
+  conditions: { open: 'open', avoided: 'avoided', draining: 'draining', sealed: 'sealed' },
+  healthy: 'answers',
+  unhealthy: 'does not answer',
+  servers: 'Servers',
+  serversLead: 'Reached with zasov ssh, through this listener.',
+  noServers: 'The policies name none (admin_access.servers).',
+  tunnels: 'Open tunnels',
+  noTunnels: 'None in this process.',
+  sent: 'to the server',
+  received: 'from it',
+  key: 'key',
+};
+
+/** The words of the console. */
+export type ConsoleWords = typeof ENGLISH;
+
+const RUSSIAN: ConsoleWords = {
+  title: 'Консоль',
+  who: 'Вы вошли как',
+  certificateEnds: 'Ваш сертификат истекает через',
+  renew: 'Обновите его заранее: zasov admins renew',
+  panel: 'Администрирование CRM',
+  panelLead: 'Страницы, которые доступны только вам двоим.',
+  noPanel: 'В политиках нет маршрутов с access: admin.',
+  administrators: 'Администраторы',
+  administratorsLead: 'Ровно двое. Для любой замены нужны обе подписи.',
+  you: 'это вы',
+  wished: 'Файл политик называет других. Это лишь пожелание, пока его не подпишут оба:',
+  proposals: 'Ждёт подписи',
+  proposalsLead: 'Сверьте хеш с тем, что показывает zasov admins approve, и подпишите на своём компьютере.',
+  noProposals: 'Ничего не ждёт.',
+  proposedBy: 'предлагает',
+  expires: 'истекает через',
+  regions: 'Регионы',
+  conditions: {
+    open: 'открыт',
+    avoided: 'по возможности в обход',
+    draining: 'освобождается',
+    sealed: 'опечатан',
+  },
+  healthy: 'отвечает',
+  unhealthy: 'не отвечает',
+  servers: 'Серверы',
+  serversLead: 'Доступны командой zasov ssh через этот порт.',
+  noServers: 'Политики не называют ни одного (admin_access.servers).',
+  tunnels: 'Открытые туннели',
+  noTunnels: 'В этом процессе нет.',
+  sent: 'на сервер',
+  received: 'с сервера',
+  key: 'ключ',
+};
+
+/** By language. */
+export const CONSOLE_WORDS: Readonly<Record<'en' | 'ru', ConsoleWords>> = { en: ENGLISH, ru: RUSSIAN };
