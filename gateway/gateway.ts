@@ -13,7 +13,6 @@ import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
-import { watchPolicy } from './policy/watch-policy.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import {
@@ -36,6 +35,7 @@ import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
+import { watchSources } from './server/watch-sources.ts';
 import type { WorkerStart } from './server/worker-calls.ts';
 import { RelayHub } from './server/worker-relay.ts';
 import type { WorkerLink, WorkerParts } from './server/worker-service.ts';
@@ -180,11 +180,12 @@ async function serveAlone(
     ...principalOperations(foundation),
   });
   const failure = (message: string) => reportFailure(foundation, message);
+  const changed = () => void reload().catch(failure('a reload failed'));
   closers.push(
     () => control.close(),
     foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
-    watchPolicy(policies, () => void reload().catch(failure('a reload failed'))),
+    watchSources(policies, () => inForce, changed),
   );
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });

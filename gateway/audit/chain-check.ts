@@ -188,8 +188,8 @@ export class ChainCheck {
     this.#times.first ??= time;
     this.#times.last = time;
     // Whoever leaves in order says so; a first start follows nobody.
-    if (event === 'trail.opened' && this.#lastEvent !== undefined && this.#lastEvent !== 'trail.closed')
-      this.#facts.crashes += 1;
+    const isFollowing = event === 'trail.opened' && facts['first'] !== true && facts['resumed'] !== true;
+    if (isFollowing && this.#lastEvent !== 'trail.closed') this.#facts.crashes += 1;
     this.#lastEvent = event;
     if (event === 'trail.gap') this.#facts.lost += Number(facts['lost']);
   }

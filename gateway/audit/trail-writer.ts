@@ -58,6 +58,8 @@ export class TrailWriter implements EntryWriter {
   #end: ChainEnd | undefined;
   #file: OpenFile | undefined;
   #nextFile = 1;
+  /** Whether this process has written before, so that it takes up its own chain. */
+  #wasWriting = false;
   /** What the next file must begin with: why the chain is taken up. */
   #opening: AuditFacts | undefined;
   /** First and last number of records whose write failed, and which may be on the disk nevertheless. */
@@ -128,7 +130,8 @@ export class TrailWriter implements EntryWriter {
       const { seq, hash, nextFile, facts } = await recoverTrail({ directory, heads, writer, keys });
       this.#end = { seq, hash };
       this.#nextFile = nextFile;
-      this.#opening = { ...this.#options.process, ...facts, ...this.#survivors(seq) };
+      const resumed = this.#wasWriting ? true : undefined;
+      this.#opening = { ...this.#options.process, resumed, ...facts, ...this.#survivors(seq) };
       this.#durableSeq = seq;
       this.#signedSeq = seq;
     }
@@ -238,6 +241,7 @@ export class TrailWriter implements EntryWriter {
     const writer = this.#slot?.writer ?? '';
     await this.#head?.write({ writer, seq, hash, file: file.name, bytes: file.bytes, directory }, isSigned);
     this.#durableSeq = seq;
+    this.#wasWriting = true;
     if (!isSigned) return;
     this.#signedSeq = seq;
     this.#signedMs = clock.now();

@@ -23,6 +23,7 @@ export const PROBLEMS = {
   key_rotated: { status: 401, title: 'The API key was replaced by a newer one' },
   key_scope: { status: 403, title: 'The API key is not for this' },
   key_network: { status: 403, title: 'The API key is not for this network' },
+  account_mismatch: { status: 403, title: 'This session or API key is of another account' },
   route_denied: { status: 403, title: 'No rule allows this request' },
   certificate_missing: { status: 403, title: 'A client certificate is required' },
   certificate_expired: { status: 403, title: 'The client certificate has expired' },

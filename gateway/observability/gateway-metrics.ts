@@ -1,4 +1,5 @@
 import type { Counter, Histogram } from './metric-child.ts';
+import { loadMetrics } from './load-metrics.ts';
 import type { MetricRegistry } from './metric-registry.ts';
 
 /** From a tenth of a millisecond, which the gateway itself takes, to the upstream's time-out. */
@@ -47,6 +48,7 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     ...keyMetrics(registry),
     ...regionMetrics(registry),
     ...operationMetrics(registry),
+    ...loadMetrics(registry),
   };
 }
 
@@ -272,22 +274,6 @@ function operationMetrics(registry: MetricRegistry) {
     auditFailures: registry
       .counter({ name: 'zasov_audit_failures_total', help: 'Writes to the audit trail that failed.' })
       .child({}),
-    overloadLevel: registry
-      .gauge({
-        name: 'zasov_overload_level',
-        help: 'Whose requests are turned away because the event loop is late: 0 nobody, 1 strangers, 2 programs too, 3 people too.',
-      })
-      .child({}),
-    overloadShed: registry.counter({
-      name: 'zasov_overload_shed_total',
-      help: 'Requests turned away because the event loop was late.',
-      labels: ['class'],
-    }),
-    connectionsRefused: registry.counter({
-      name: 'zasov_connections_refused_total',
-      help: 'Connections refused before their handshake: a client has too many (client) or opens them too fast (pace).',
-      labels: ['reason'],
-    }),
     logLinesDropped: registry
       .counter({ name: 'zasov_log_lines_dropped_total', help: 'Log lines lost because nobody read the log.' })
       .child({}),

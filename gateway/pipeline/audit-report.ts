@@ -1,6 +1,7 @@
 import type { KeyObserver } from '../api-key/api-key.ts';
 import type { AuditEvent, AuditSink } from '../core/audit-event.ts';
-import type { Policy } from '../policy/policy.ts';
+import { clientNetwork } from '../core/network.ts';
+import type { Policy, Route } from '../policy/policy.ts';
 import { changedParts } from '../policy/policy-outline.ts';
 import type { SessionObserver } from '../session/session.ts';
 import type { RequestContext } from './request-context.ts';
@@ -68,17 +69,10 @@ export function auditKeys(audit: Notes): Pick<KeyObserver, 'replayed' | 'rotated
 }
 
 /** Somebody tried an administrators' route where it does not exist. Anybody can, as often as they like. */
-export function auditAdminRefusal(audit: Notes, context: RequestContext): void {
-  const { route, account, clientAddress, method, failure } = context;
-  const facts = {
-    reason: 'public_listener',
-    route: route?.name,
-    account,
-    client: clientAddress,
-    method,
-    code: failure?.code,
-  };
-  audit.note({ event: 'admin.refused', facts, repeats: `${clientAddress} ${route?.name}` });
+export function auditAdminRefusal(audit: Notes, { name }: Route, context: RequestContext): void {
+  const { account, clientAddress, method } = context;
+  const facts = { reason: 'public_listener', route: name, account, client: clientAddress, method };
+  audit.note({ event: 'admin.refused', facts, repeats: `${clientNetwork(clientAddress)} ${name}` });
 }
 
 /** The gateway serves. @param workers how many processes serve, where it is not one. */

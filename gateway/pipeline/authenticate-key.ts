@@ -12,7 +12,7 @@ export function takesKeys(access: RouteAccess): boolean {
  * Finds out whose key came with the request. Answers without a promise when the key is known to this process.
  *
  * @throws GatewayError `key_malformed`, `key_unknown`, `key_expired`, `key_revoked`, `key_rotated`,
- *   `store_unavailable`.
+ *   `account_mismatch`, `store_unavailable`.
  */
 export function authenticateKey(
   context: RequestContext,
@@ -27,9 +27,11 @@ export function authenticateKey(
 
 function admit(context: RequestContext, verdict: KeyVerdict): void {
   const key = liveKey(verdict);
-  // A key opens its own account and no other; elsewhere nobody has heard of it.
-  if (key.account !== context.account)
-    throw new GatewayError('key_unknown', `key ${key.id} is of another account`);
+  const { id, account } = key;
+  if (account !== context.account) {
+    context.foreign = { kind: 'api_key', id, account };
+    throw new GatewayError('account_mismatch', `key ${id} is of account "${account}"`);
+  }
   context.key = key;
 }
 

@@ -83,8 +83,10 @@ function admit(context: RequestContext, verdict: Verdict): void {
     context.verdict = verdict;
     return;
   }
-  // A session opens its own account and no other; elsewhere its holder is a stranger.
-  if (verdict.session.account !== context.account) {
+  // A session opens its own account and no other; where strangers may go, its holder is one.
+  const { id, account, subject } = verdict.session;
+  if (account !== context.account) {
+    if (subject !== undefined) context.foreign = { kind: 'session', id, account };
     context.verdict = STRANGER;
     return;
   }

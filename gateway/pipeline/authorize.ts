@@ -23,7 +23,7 @@ export function refuseClosedRoute(context: RequestContext): void {
 /**
  * Decides whether the principal may use the route, after authentication.
  *
- * @throws GatewayError `not_found`, `session_required`, `session_ended`, `key_missing`, `key_scope`, `key_network`, `cross_site`.
+ * @throws GatewayError `not_found`, `session_required`, `session_ended`, `account_mismatch`, `key_missing`, `key_scope`, `key_network`, `cross_site`.
  */
 export function authorize(context: RequestContext): void {
   const { route, verdict, session, key } = context;
@@ -41,6 +41,8 @@ export function authorize(context: RequestContext): void {
     throw new GatewayError('key_missing', `route "${route.name}" wants an API key`);
   }
   if (route?.access !== 'public' && session?.subject === undefined) {
+    if (context.foreign !== undefined)
+      throw new GatewayError('account_mismatch', `a session of account "${context.foreign.account}"`);
     if (verdict.kind === 'ended')
       throw new GatewayError('session_ended', `the session ended: ${verdict.reason}`);
     throw new GatewayError('session_required', 'no live session');

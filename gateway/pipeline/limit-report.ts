@@ -6,7 +6,7 @@ import type { LimitedBy } from '../policy/policy.ts';
 import type { FailuresBy, SignInBlock } from '../rate-limit/sign-in-limit.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** Where limits and the borders of accounts report what somebody should read. Must not throw and must not block. */
+/** Where limits report what somebody should read. Must not throw and must not block. */
 export interface LimitReport {
   /** Bytes of an answer were drawn from a budget. */
   spent(limit: string, bytes: number): void;
@@ -16,8 +16,6 @@ export interface LimitReport {
   signInFailed(): void;
   /** Too many failed: the door closed for a client, a name, an account or a known device. */
   signInBlocked(context: RequestContext, limit: string, by: FailuresBy, block: SignInBlock): void;
-  /** A session or key of one account was used on another account's host. */
-  accountMismatch(context: RequestContext, kind: 'session' | 'api_key', id: string, owner: string): void;
 }
 
 /** Turns what limits report into metrics, log lines and the audit trail. */
@@ -49,22 +47,6 @@ export function createLimitReport(metrics: GatewayMetrics, logger: Logger, audit
       const facts = { limit, by, account: context.account, nth, block_seconds: Math.ceil(forMs / 1000) };
       logger.warn('too many sign-ins failed', { id: context.requestId, ...facts });
       audit.note({ event: 'sign_in.blocked', facts, repeats: `${context.account} ${by}` });
-    },
-    accountMismatch: (context, kind, id, owner) => {
-      metrics.accountMismatches.child({ kind }).inc();
-      const facts = {
-        kind,
-        [kind === 'session' ? 'session' : 'key']: id,
-        account: owner,
-        asked: context.account,
-      };
-      logger.warn('a session or key was used on another account', {
-        id: context.requestId,
-        [kind === 'session' ? 'sessionId' : 'keyId']: id,
-        account: owner,
-        asked: context.account,
-      });
-      audit.note({ event: 'account.mismatch', facts, repeats: id });
     },
   };
 }

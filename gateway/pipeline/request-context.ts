@@ -9,6 +9,7 @@ import type { RequestHead } from '../proxy/request-head.ts';
 import type { CountedLimit } from '../rate-limit/window-limit.ts';
 import type { WritePosition } from '../upstream/data-position.ts';
 import type { ClientContext, LiveSession, Verdict } from '../session/session.ts';
+import type { ForeignPrincipal } from './foreign-principal.ts';
 import type { Budget, SignIn, Turn } from './limit-holding.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -58,6 +59,8 @@ export class RequestContext implements MatchableRequest, ClientContext {
   /** The session that the request runs in: signed in, or anonymous on a public route. */
   session: LiveSession | undefined;
   jarVersion = 0;
+  /** Who came with a session or key of another account. */
+  foreign: ForeignPrincipal | undefined;
   /** The API key that the request runs under; then there is no session. */
   key: LiveKey | undefined;
   /** The strictest limit that the request was counted under. */

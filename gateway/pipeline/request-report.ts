@@ -2,6 +2,7 @@ import type { AuditSink } from '../core/audit-event.ts';
 import type { GatewayMetrics, RequestRecorder } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Route } from '../policy/policy.ts';
+import { alarmMismatch } from './account-alarm.ts';
 import { auditAdminRefusal } from './audit-report.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
@@ -43,7 +44,8 @@ export function createRequestReport(
         upstreamMs === undefined ? undefined : upstreamMs / 1000,
       );
       countRefusal(metrics, context);
-      if (failure !== undefined && route?.access === 'admin') auditAdminRefusal(audit, context);
+      if (failure?.code === 'account_mismatch') alarmMismatch(metrics, logger, audit, context);
+      if (context.hidden !== undefined) auditAdminRefusal(audit, context.hidden, context);
       logger.access(accessLine(context, sentBytes, complete, gatewayMs, upstreamMs));
       if (failure !== undefined && failure.status >= SERVER_ERROR) {
         logger.warn('request failed', { id: context.requestId, error: failure });

@@ -25,7 +25,12 @@ export function checkFiles(document: PolicyDocument, environment: Environment): 
     'certificates',
     index,
   ]);
+  const nodeTls = Array.from({ length: regions }, (_, index) => ['regions', index, 'tls']);
   return [
+    ...nodeTls.flatMap((trail) => [
+      ...checkCertificate(document, trail),
+      ...checkAuthorities(document, trail),
+    ]),
     ...secrets.flatMap((trail) => checkSecret(document, trail, environment)),
     ...certificates.flatMap((trail) => checkCertificate(document, trail)),
   ];
@@ -73,6 +78,19 @@ function checkCertificate(document: PolicyDocument, trail: Trail): Mistake[] {
   )
     mistakes.push(refuse(document, [...trail, 'key'], 'the key does not belong to the certificate'));
   return mistakes;
+}
+
+function checkAuthorities(document: PolicyDocument, trail: Trail): Mistake[] {
+  const file = valueAt(document.value, [...trail, 'ca']);
+  if (typeof file !== 'string' || file === '' || /\p{Cc}/u.test(file)) return [];
+  const reading = readPem(file);
+  const problem =
+    'problem' in reading
+      ? reading.problem
+      : parseCertificate(reading.text) === undefined
+        ? 'the file holds no PEM certificate'
+        : undefined;
+  return problem === undefined ? [] : [refuse(document, [...trail, 'ca'], problem)];
 }
 
 function readPem(file: string): { text: string } | { problem: string } {

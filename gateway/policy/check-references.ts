@@ -24,6 +24,7 @@ export function checkReferences(document: PolicyDocument): Mistake[] {
     ...doubledNodes(document),
     ...doubledFailover(document),
     ...doubledPorts(document),
+    ...uselessNodeTls(document),
     ...unknownRegions(document),
     ...unknownLimits(document),
     ...longGrace(document),
@@ -94,6 +95,24 @@ function doubledPorts(document: PolicyDocument): Mistake[] {
     if (earlier === undefined) return [];
     const message = `${trailName(trail)}: the ${earlier} listener has this port already`;
     return [{ ...document.placeOfValue(trail), message, text: String(port) }];
+  });
+}
+
+/** TLS settings of nodes that are spoken to in plain text would promise what nobody does. */
+function uselessNodeTls(document: PolicyDocument): Mistake[] {
+  return listAt(document, ['regions']).flatMap((_, index) => {
+    const trail = ['regions', index, 'tls'];
+    const nodes = ['regions', index, 'nodes'];
+    const given = (key: string): boolean => valueAt(document.value, [...trail, key]) !== undefined;
+    if (valueAt(document.value, trail) === undefined) return [];
+    const place = document.placeOfKey(trail);
+    const half =
+      given('cert') === given('key') ? [] : ['cert and key belong together; one of them is missing'];
+    const plain = listAt(document, nodes).flatMap((__, node) => {
+      const text = document.textOf([...nodes, node]) ?? '';
+      return text.startsWith('http://') ? [`the node ${text} is not spoken to over TLS`] : [];
+    });
+    return [...half, ...plain].map((says) => ({ ...place, message: `${trailName(trail)}: ${says}` }));
   });
 }
 

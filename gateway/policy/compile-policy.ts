@@ -33,7 +33,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health, facility }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility, tls }) => ({
       id,
       nodes,
       role,
@@ -45,6 +45,12 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         healthyAfter: health.healthy_after,
       },
       facility,
+      tls: tls && {
+        caFile: tls.ca && resolve(tls.ca),
+        certFile: tls.cert && resolve(tls.cert),
+        keyFile: tls.key && resolve(tls.key),
+        serverName: tls.server_name,
+      },
     })),
     routing: compileRouting(settings),
     routes: settings.routes.map((route): Route => {

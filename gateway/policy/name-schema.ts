@@ -142,6 +142,15 @@ export function certificateHost() {
   });
 }
 
+/** A host name or address, without a port. */
+export function hostName() {
+  return word({
+    not: 'not a host name',
+    allowed: 'a host name or an IP address, without a port: node.crm.internal',
+    pattern: /^[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/,
+  });
+}
+
 /** SHA-256 of a certificate's public key; 64 hexadecimal digits in lower case afterwards. */
 export function fingerprint() {
   return scalar<string>({

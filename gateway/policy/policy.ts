@@ -44,6 +44,15 @@ interface RegionPolicy {
   readonly nodes: readonly string[];
   readonly role: 'primary' | 'replica' | 'auto';
   readonly health: HealthPolicy;
+  /** TLS to its nodes, beyond the ordinary: files. */
+  readonly tls:
+    | {
+        readonly caFile: string | undefined;
+        readonly certFile: string | undefined;
+        readonly keyFile: string | undefined;
+        readonly serverName: string | undefined;
+      }
+    | undefined;
   /** Where the key is that signs the signals of its data centre. */
   readonly facility?: { readonly secret: SecretReference } | undefined;
 }

@@ -1,5 +1,5 @@
 import { duration } from './measure-schema.ts';
-import { ACCOUNT_NAME, origin, pagePath, regionId, secret, word } from './name-schema.ts';
+import { ACCOUNT_NAME, filePath, hostName, origin, pagePath, regionId, secret, word } from './name-schema.ts';
 import { headerName } from './pattern-schema.ts';
 import { alternatives, choice, list, mapping, scalar, section, wholeNumber } from './wording.ts';
 
@@ -47,6 +47,27 @@ const healthSchema = section({
   .prefault({})
   .describe("How a node's health is asked for.");
 
+const nodeTlsSchema = section({
+  ca: filePath('a file of authorities')
+    .optional()
+    .describe('PEM file of the authorities that may vouch for the nodes. Default the public ones.'),
+  cert: filePath('a certificate file')
+    .optional()
+    .describe(
+      'PEM file of the certificate that the gateway shows to the nodes (mutual TLS), then its chain.',
+    ),
+  key: filePath('a key file')
+    .optional()
+    .describe('PEM file with its private key; readable by this user alone.'),
+  server_name: hostName()
+    .optional()
+    .describe("Name in the nodes' certificates. Default the host of each origin."),
+})
+  .optional()
+  .describe(
+    'TLS to nodes with https origins, where the ordinary is not enough: an own authority, mutual TLS.',
+  );
+
 const regionSchema = section({
   id: regionId().describe('Short name: it stands in metrics, logs and commands.'),
   nodes: list(origin(), 1).describe("Origins of this region's CRM nodes, without a path."),
@@ -57,6 +78,7 @@ const regionSchema = section({
         'Default auto. Two regions called primary without replication between them drift apart.',
     ),
   health: healthSchema,
+  tls: nodeTlsSchema,
   facility: section({ secret: secret().describe("Where the key is that signs the building's signals.") })
     .optional()
     .describe("The data centre's tamper, fire and power signals, which seal or drain the region."),

@@ -39,11 +39,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   /** Sends it. The handler's errors reach the owner through `broke`. */
-  send(options: Dispatcher.DispatchOptions): void {
+  send(options: Dispatcher.DispatchOptions & { servername?: string }): void {
     const node = this.#node;
     if (this.#isStream) node.streams++;
     else node.requests++;
     node.waiting.add(this.#owner);
+    const { label } = node.connector;
+    if (label !== undefined) options.servername = label;
     (this.#isStream ? node.streamPool : node.pool).dispatch(options, this);
   }
 

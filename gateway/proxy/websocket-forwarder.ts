@@ -45,7 +45,8 @@ export function createWebSocketForwarder(): WebSocketForwarder {
     forward: (request, client, node, headers, onFailure) => {
       Object.defineProperty(request, 'headers', { value: headers, configurable: true });
       const socket = client as unknown as Parameters<typeof proxy.ws>[1];
-      proxy.ws(request, socket, Buffer.alloc(0), { target: node.origin }, onFailure);
+      const { upgradeAgent: agent } = node.connector;
+      proxy.ws(request, socket, Buffer.alloc(0), { target: node.origin, agent }, onFailure);
     },
   };
 }

@@ -13,6 +13,7 @@ import type { SessionService } from '../session/session.ts';
 import type { CertificateLoad } from '../tls/certificate-store.ts';
 import type { CertificateSnapshot } from '../tls/certificate-snapshot.ts';
 import { describeMistakes } from '../tls/certificate-store.ts';
+import { readNodeTls } from '../tls/read-node-tls.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { FleetObserver } from '../upstream/fleet.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
@@ -40,7 +41,10 @@ export type PolicyReading =
 /** A whole valid set with its certificates, ready to be put into force. */
 export type PreparedPolicy = Exclude<PolicyReading, { mistakes: string[] }> & {
   readonly certificates: CertificateSnapshot;
+  readonly nodeTls: NodeTlsByRegion;
 };
+
+type NodeTlsByRegion = ReturnType<typeof readNodeTls>;
 
 interface Sources {
   readonly audit: Pick<AuditSink, 'note'>;
@@ -83,7 +87,8 @@ export class PolicyInForce {
   constructor(policy: Policy, sources: Sources) {
     this.#sources = sources;
     this.policy = policy;
-    this.upstreams = this.#map(policy, observeFleet(sources.metrics, sources.logger));
+    const nodeTls = readNodeTls(policy.regions);
+    this.upstreams = this.#map(policy, nodeTls, observeFleet(sources.metrics, sources.logger));
     this.#takeAnonymous = createAnonymousLimit(policy.sessions.anonymous.perClient, sources.limits);
     this.loadedAt = new Date(sources.clock.now()).toISOString();
     this.#unlisten = sources.regions.conditions.onChange(() => this.upstreams.fleet.changed());
@@ -138,7 +143,8 @@ export class PolicyInForce {
     if (!('policy' in next)) return next;
     const certificates = await this.#sources.loadCertificates(next.policy);
     if (!certificates.ok) return { mistakes: [describeMistakes(certificates.mistakes)] };
-    return { ...next, certificates: certificates.snapshot };
+    const nodeTls = readNodeTls(next.policy.regions);
+    return { ...next, certificates: certificates.snapshot, nodeTls };
   }
 
   async #reload(followers: Followers): Promise<ReloadResult> {
@@ -156,10 +162,12 @@ export class PolicyInForce {
     if (JSON.stringify(next.policy.listen) !== JSON.stringify(this.policy.listen)) {
       logger.warn('listeners change with a restart only; they stay where they are');
     }
+    if (next.policy.auditDirectory !== this.policy.auditDirectory)
+      logger.warn('the audit trail moves with a restart only; it stays where it is');
     for (const setting of next.notices) logger.warn('a setting is not in force in this version', { setting });
     const before = this.upstreams;
     this.policy = next.policy;
-    this.upstreams = this.#map(next.policy, before);
+    this.upstreams = this.#map(next.policy, next.nodeTls, before);
     this.#takeAnonymous = createAnonymousLimit(
       next.policy.sessions.anonymous.perClient,
       this.#sources.limits,
@@ -189,8 +197,9 @@ export class PolicyInForce {
     return { ok: false, mistakes };
   }
 
-  #map(policy: Policy, previous: UpstreamMap | FleetObserver): UpstreamMap {
-    const { regions, routing, protection } = policy;
+  #map(policy: Policy, nodeTls: NodeTlsByRegion, previous: UpstreamMap | FleetObserver): UpstreamMap {
+    const { routing, protection } = policy;
+    const regions = policy.regions.map((region) => ({ ...region, nodeTls: nodeTls.get(region.id) }));
     const { upstreamTimeoutMs } = protection;
     return new UpstreamMap(
       { regions, routing, upstreamTimeoutMs },

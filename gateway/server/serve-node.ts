@@ -2,7 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 
 import { createAnonymousLimit } from '../rate-limit/anonymous-limit.ts';
-import { watchPolicy } from '../policy/watch-policy.ts';
 import { type Closers, every } from './closers.ts';
 import type { GatewayStatus } from './control-api.ts';
 import { startControlServer } from './control-server.ts';
@@ -16,6 +15,7 @@ import { startRedirectServer } from './redirect-server.ts';
 import { type SharedPort, takeSharedPort } from './shared-port.ts';
 import { Supervisor } from './supervisor.ts';
 import { originOf } from './tls-listener.ts';
+import { watchSources } from './watch-sources.ts';
 import type { RelayHub } from './worker-relay.ts';
 
 /** What a node with several workers is started with, beside its foundation. */
@@ -149,7 +149,11 @@ export async function serveNode(
       reportFailure(foundation, 'new ticket keys failed'),
     ),
     every(CERTIFICATES_MS, reload),
-    watchPolicy(settings.policies, () => void reload()),
+    watchSources(
+      settings.policies,
+      () => policies.inForce,
+      () => void reload(),
+    ),
   );
   return {
     listeners,

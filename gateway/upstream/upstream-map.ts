@@ -1,5 +1,6 @@
 import { Fleet, type FleetObserver } from './fleet.ts';
 import type { HealthSettings } from './health-check.ts';
+import type { NodeTls } from './node-tls.ts';
 import type { RegionConditions } from './region-condition.ts';
 import {
   effectiveRole,
@@ -19,6 +20,8 @@ export interface UpstreamSettings {
     readonly nodes: readonly string[];
     readonly role: 'primary' | 'replica' | 'auto';
     readonly health: HealthSettings;
+    /** TLS to its nodes, beyond the ordinary. */
+    readonly nodeTls?: NodeTls | undefined;
   }[];
   readonly routing: {
     readonly defaultRegion: string;
@@ -74,11 +77,12 @@ export class UpstreamMap {
     this.#routing = settings.routing;
     this.#conditions = conditions;
     this.fleet = previous instanceof UpstreamMap ? previous.fleet : new Fleet(previous);
-    this.nodes = settings.regions.flatMap(({ id, nodes }) =>
+    this.nodes = settings.regions.flatMap(({ id, nodes, nodeTls }) =>
       nodes.map((origin) => {
         const kept = before?.nodes.find((node) => node.origin === origin && node.region === id);
         const { upstreamTimeoutMs } = settings;
-        return kept ?? new UpstreamNode({ region: id, origin, upstreamTimeoutMs });
+        kept?.connector.use(nodeTls);
+        return kept ?? new UpstreamNode({ region: id, origin, upstreamTimeoutMs, tls: nodeTls });
       }),
     );
     this.#roles = new Map(settings.regions.map(({ id, role }) => [id, role]));

@@ -2,6 +2,7 @@ import { Client, Pool } from 'undici';
 
 import { type DataPosition, hasReached, type WritePosition } from './data-position.ts';
 import type { NodeStatement } from './health-document.ts';
+import { NodeConnector, type NodeTls } from './node-tls.ts';
 
 /** What a node needs to know to be talked to. */
 export interface NodeSettings {
@@ -9,6 +10,7 @@ export interface NodeSettings {
   /** Origin such as `http://127.0.0.1:9101`. */
   readonly origin: string;
   readonly upstreamTimeoutMs: number;
+  readonly tls?: NodeTls | undefined;
 }
 
 /** A request that waits for a node's answer. */
@@ -20,8 +22,6 @@ export interface NodeWaiter {
   nodeLost(reason: 'unhealthy' | 'fenced'): void;
 }
 
-/** How long a connection attempt may take; a node that is up answers a SYN at once. */
-const CONNECT_TIMEOUT_MS = 3000;
 /** Connections for ordinary requests, and how many requests may wait for one. */
 const CONNECTIONS = 256;
 const QUEUE = 256;
@@ -33,6 +33,8 @@ export class UpstreamNode {
   readonly region: string;
   readonly origin: string;
   readonly host: string;
+  /** How connections to it are made. */
+  readonly connector: NodeConnector;
   readonly pool: Pool;
   readonly streamPool: Pool;
   /** A connection of its own for health checks: a pool that is busy is no reason to call its node dead. */
@@ -68,7 +70,10 @@ export class UpstreamNode {
   constructor(settings: NodeSettings) {
     this.region = settings.region;
     this.origin = settings.origin;
-    this.host = new URL(settings.origin).host;
+    const url = new URL(settings.origin);
+    this.host = url.host;
+    this.connector = new NodeConnector(url, settings.tls);
+    const { connect } = this.connector;
     const pool = (connections: number) =>
       new Pool(settings.origin, {
         connections,
@@ -76,11 +81,11 @@ export class UpstreamNode {
         allowH2: false,
         headersTimeout: settings.upstreamTimeoutMs,
         bodyTimeout: settings.upstreamTimeoutMs,
-        connect: { timeout: CONNECT_TIMEOUT_MS },
+        connect,
       });
     this.pool = pool(CONNECTIONS);
     this.streamPool = pool(STREAM_CONNECTIONS);
-    this.probe = new Client(settings.origin, { allowH2: false, connect: { timeout: CONNECT_TIMEOUT_MS } });
+    this.probe = new Client(settings.origin, { allowH2: false, connect });
     // Errors reach the request that met them; without a listener a refused connection would end the process.
     for (const each of [this.pool, this.streamPool, this.probe]) each.on('connectionError', () => undefined);
   }

@@ -5,13 +5,17 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { CpuOutcome } from './cpu-rounds.ts';
 import { cpuRounds } from './cpu-rounds.ts';
+import type { HandshakeFigures } from './handshake-rounds.ts';
+import { handshakesOf } from './handshake-rounds.ts';
 import type { MemoryFigures } from './memory-rounds.ts';
 import { memoryOf } from './memory-rounds.ts';
+import { auditRounds } from './audit-rounds.ts';
 import { microRounds } from './micro-rounds.ts';
 import { canMeter } from './process-meter.ts';
 import type { Report } from './report.ts';
 import { formatReport, makeReport } from './report.ts';
 import { startSurroundings } from './surroundings.ts';
+import type { Surroundings, Target } from './target.ts';
 import { targets } from './target.ts';
 
 const usage = `npm run bench -- [options]
@@ -25,6 +29,7 @@ const usage = `npm run bench -- [options]
   --no-cpu           without the CPU rounds
   --no-memory        without the memory rounds
   --no-micro         without the session service by itself
+  --no-handshakes    without the TLS handshakes
   --json FILE        writes the figures
   --assert           exits 1 when a target of the gateway is missed
 
@@ -54,6 +59,7 @@ function parse() {
       memory: { type: 'boolean', default: true },
       micro: { type: 'boolean', default: true },
       cpu: { type: 'boolean', default: true },
+      handshakes: { type: 'boolean', default: true },
       json: { type: 'string' },
       assert: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -75,11 +81,33 @@ function parse() {
   const memoryEffort = quick
     ? { warmupRequests: 1000, connections: 300, sessions: 1000 }
     : { warmupRequests: 2000, connections: 1000, sessions: 4000 };
-  return { ...values, effort, memoryEffort };
+  const handshakeEffort = quick ? { rounds: 3, handshakes: 200 } : { rounds: 7, handshakes: 500 };
+  return { ...values, effort, memoryEffort, handshakeEffort };
 }
 
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}
+
+async function weighAll(list: readonly Target[], around: Surroundings, { memoryEffort }: Options) {
+  const memory: MemoryFigures[] = [];
+  for (const target of list) {
+    progress(`memory of ${target.name}`);
+    memory.push(await memoryOf(target, around, memoryEffort));
+  }
+  return memory;
+}
+
+async function shakeAll(list: readonly Target[], around: Surroundings, { handshakeEffort }: Options) {
+  const handshakes: HandshakeFigures[] = [];
+  for (const target of list) {
+    if (target.protocol !== 'h1') continue;
+    for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
+      progress(`handshakes of ${target.name}`);
+      handshakes.push(await handshakesOf(target, around, handshakeEffort, version));
+    }
+  }
+  return handshakes;
 }
 
 async function measureAll(options: Options): Promise<Report> {
@@ -88,17 +116,15 @@ async function measureAll(options: Options): Promise<Report> {
   const around = await startSurroundings();
   let cpu: CpuOutcome = { figures: [], failures: [] };
   if (options.cpu) cpu = await cpuRounds(list, around, options.effort, progress);
-  const failed = new Set(cpu.failures.map(({ name }) => name));
-  const memory: MemoryFigures[] = [];
-  for (const target of options.memory ? list : []) {
-    if (!target.weighed || failed.has(target.name)) continue;
-    progress(`memory of ${target.name}`);
-    memory.push(await memoryOf(target, around, options.memoryEffort));
-  }
+  const alive = list.filter(
+    ({ name, weighed }) => weighed && !cpu.failures.some((each) => each.name === name),
+  );
+  const memory = options.memory ? await weighAll(alive, around, options) : [];
+  const handshakes = options.handshakes ? await shakeAll(alive, around, options) : [];
   progress(options.micro ? 'the session service by itself' : '');
-  const micro = options.micro ? await microRounds() : [];
+  const micro = options.micro ? [...(await microRounds()), ...(await auditRounds())] : [];
   progress('');
-  return makeReport(list, cpu, memory, micro);
+  return makeReport(list, { cpu, memory, micro, handshakes });
 }
 
 async function main(): Promise<void> {

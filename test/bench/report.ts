@@ -1,5 +1,6 @@
 import { cpus, loadavg } from 'node:os';
 import type { CpuFigures, CpuOutcome, Failure } from './cpu-rounds.ts';
+import type { HandshakeFigures } from './handshake-rounds.ts';
 import type { MemoryFigures } from './memory-rounds.ts';
 import { table } from './table.ts';
 import type { MicroFigures } from './micro-rounds.ts';
@@ -53,6 +54,7 @@ export interface Report {
   readonly cpu: readonly CpuRow[];
   readonly memory: readonly MemoryFigures[];
   readonly micro: readonly MicroFigures[];
+  readonly handshakes: readonly HandshakeFigures[];
   readonly judgements: readonly Judgement[];
   readonly failures: readonly Failure[];
 }
@@ -101,9 +103,7 @@ function judgeBeside(of: CpuFigures, to: CpuFigures | undefined, ceiling: number
 /** Turns figures into rows and judgements. */
 export function makeReport(
   list: readonly Target[],
-  cpu: CpuOutcome,
-  memory: readonly MemoryFigures[],
-  micro: readonly MicroFigures[],
+  { cpu, ...others }: { readonly cpu: CpuOutcome } & Pick<Report, 'memory' | 'micro' | 'handshakes'>,
 ): Report {
   const byName = new Map(cpu.figures.map((figures) => [figures.name, figures]));
   const bestOf = (name: string): number => Math.min(...(byName.get(name)?.perRequest ?? []));
@@ -134,8 +134,7 @@ export function makeReport(
   return {
     machine: { processor, processors: processors.length, node: process.version, load },
     cpu: rows,
-    memory,
-    micro,
+    ...others,
     judgements,
     failures: cpu.failures,
   };
@@ -198,6 +197,27 @@ function microTable(rows: readonly MicroFigures[]): string {
   ]);
 }
 
+function handshakeTable(rows: readonly HandshakeFigures[]): string {
+  return table([
+    [
+      'TLS handshake and one request',
+      'version',
+      'full, CPU us',
+      'resumed, CPU us',
+      'resumed',
+      'key exchange',
+    ],
+    ...rows.map((row) => [
+      row.name,
+      row.version,
+      row.fullMicroseconds.toFixed(0),
+      row.resumedMicroseconds.toFixed(0),
+      `${Math.round(row.resumedShare * 100)} %`,
+      row.group,
+    ]),
+  ]);
+}
+
 /** The report as people read it. */
 export function formatReport(report: Report): string {
   const { machine } = report;
@@ -209,6 +229,7 @@ export function formatReport(report: Report): string {
   }
   if (report.cpu.length > 0) parts.push(cpuTable(report.cpu));
   if (report.memory.length > 0) parts.push(memoryTable(report.memory));
+  if (report.handshakes.length > 0) parts.push(handshakeTable(report.handshakes));
   if (report.micro.length > 0) parts.push(microTable(report.micro));
   if (report.judgements.length > 0) {
     parts.push(

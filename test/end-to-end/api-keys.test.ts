@@ -145,7 +145,7 @@ await test('every refusal says precisely what is wrong, and nothing reaches the 
       if (status === 401) t.match(answer.header('www-authenticate'), /^Bearer realm="acme"/);
     }
   const foreign = await other.get('/api/x', inHeader(good.key));
-  t.strictSame([foreign.status, codeOf(foreign)], [401, 'key_unknown'], 'a key opens no other account');
+  t.strictSame([foreign.status, codeOf(foreign)], [403, 'account_mismatch'], 'a key opens no other account');
   t.equal(seen.length, before);
   t.equal((await client.get('/api/x', inHeader(successor.key))).status, 200);
   t.equal(
@@ -154,7 +154,7 @@ await test('every refusal says precisely what is wrong, and nothing reaches the 
     'HEAD goes where GET may',
   );
   const metrics = await (await fetch(`${gateway.listeners.ops}/metrics`)).text();
-  for (const code of ['key_missing', 'key_malformed', 'key_unknown', 'key_revoked', 'key_scope'])
+  for (const code of ['key_missing', 'key_malformed', 'key_revoked', 'key_scope'])
     t.match(metrics, new RegExp(`zasov_api_key_rejected_total\\{code="${code}"\\} [1-9]`));
 });
 

@@ -26,8 +26,8 @@ await test('everybody of the demo has a key that opens the CRM’s API in their 
     'the CRM’s own key stays in the house',
   );
   const elsewhere = await other.get('/api/v4/leads', { headers });
-  t.equal(elsewhere.status, 401);
-  t.match(JSON.parse(elsewhere.text), { code: 'key_unknown' });
+  t.equal(elsewhere.status, 403);
+  t.match(JSON.parse(elsewhere.text), { code: 'account_mismatch' });
   const forged = await client.get('/api/v4/leads', { headers: { 'x-crm-key': 'crm_0' } });
   t.match(JSON.parse(forged.text), { code: 'key_missing' });
 });

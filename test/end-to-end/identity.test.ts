@@ -1,5 +1,8 @@
 /** Who the upstream is told that somebody is: nobody can forge it, and one account never reaches another. */
 import { createPublicKey, verify } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import tap, { test } from 'tap';
 import { accountPolicy, startAccountCrm, Visitors } from '../support/account-crm.ts';
 import { startGateway } from '../support/start-gateway.ts';
@@ -28,6 +31,31 @@ async function arrivals(work: () => Promise<unknown>): Promise<number> {
 
 function sent(name: string): string[] {
   return upstream.requests.at(-1)?.values(name) ?? [];
+}
+
+async function lineOf(read: () => string, text: string): Promise<string> {
+  for (let tries = 0; tries < 250; tries += 1) {
+    const line = read()
+      .split('\n')
+      .find((each) => each.includes(text));
+    if (line !== undefined) return line;
+    await pause(20);
+  }
+  throw new Error(`no line with ${text}`);
+}
+
+const logLine = (text: string) => lineOf(() => byHost.program.output.stderr, text);
+
+function auditLine(text: string): Promise<string> {
+  const folder = join(byHost.data, 'audit');
+  const files = () => readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
+  return lineOf(
+    () =>
+      files()
+        .map((name) => readFileSync(join(folder, name), 'utf8'))
+        .join(''),
+    text,
+  );
 }
 
 const SPELLINGS = [
@@ -123,7 +151,16 @@ await test('a cookie of one account is worth nothing in another, by host', async
   const person = await people.signedIn('olga');
   const elsewhere = people.stranger('other.crm.localhost', person.jar);
   t.equal(await arrivals(() => elsewhere.get('/app/')), 0);
-  t.equal((await elsewhere.get('/app/')).status, 401);
+  const refused = await elsewhere.get('/app/');
+  t.strictSame([refused.status, JSON.parse(refused.text).code], [403, 'account_mismatch']);
+  const metrics = await (await fetch(`${byHost.listeners.ops}/metrics`)).text();
+  t.match(metrics, /zasov_account_mismatch_total\{kind="session"\} 2/);
+  t.match(await logLine('a session or key was used on another account'), /"account":"acme","asked":"other"/);
+  t.match(await auditLine('account.mismatch'), /"account":"acme","asked":"other"/);
+  const newcomer = people.stranger('other.crm.localhost', person.jar);
+  t.equal((await newcomer.get('/login')).status, 200);
+  t.equal((await newcomer.post('/login', { user: 'olga' })).status, 303, 'the sign-in stays open');
+  t.equal((await newcomer.get('/app/')).status, 200);
   await elsewhere.get('/open');
   t.strictSame(sent('x-zasov-subject'), []);
   t.strictSame(sent('cookie'), [], 'nor does the vaulted cookie go along');

@@ -16,7 +16,12 @@ export interface WorkerStatus {
 let probes = 0;
 
 /** Calls the control socket. */
-export async function control(gateway: RunningGateway, method: string, path: string): Promise<unknown> {
+export async function control(
+  gateway: RunningGateway,
+  method: string,
+  path: string,
+  body?: string,
+): Promise<unknown> {
   return await new Promise((resolve, reject) => {
     const socketPath = join(gateway.data, 'control.sock');
     const outgoing = request({ socketPath, method, path }, (answer) => {
@@ -25,7 +30,7 @@ export async function control(gateway: RunningGateway, method: string, path: str
       answer.once('end', () => resolve(JSON.parse(text)));
     });
     outgoing.once('error', reject);
-    outgoing.end();
+    outgoing.end(body);
   });
 }
 

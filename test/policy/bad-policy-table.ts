@@ -16,6 +16,15 @@ const ALL_KEYS =
 
 /** What is written, and every line that must be said of it. */
 export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
+  // TLS to the nodes.
+  [
+    `regions: [{ id: msk, nodes: ["http://127.0.0.1:1"], tls: { server_name: node.internal } }]\n${T}${S}`,
+    '1:53: regions[0].tls: the node http://127.0.0.1:1 is not spoken to over TLS',
+  ],
+  [
+    `regions: [{ id: msk, nodes: ["https://127.0.0.1:1"], tls: { server_name: "a b" } }]\n${T}${S}`,
+    '1:74: regions[0].tls.server_name: not a host name: "a b". Allowed: a host name or an IP address, without a port: node.crm.internal',
+  ],
   // Form.
   ['', '1:1: the file is empty'],
   ['# only a comment\n', '1:1: the file is empty'],

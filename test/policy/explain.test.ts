@@ -69,7 +69,7 @@ const cases: readonly [string[], object][] = [
   ],
   [['GET', `${ACME}/app/x`, '--as', 'session:anna@acme'], { route: 'app', allowed: true, code: null }],
   [['GET', '/app/x', '--as', 'session:a@b@acme'], { route: 'app', allowed: true, ...SPB }],
-  [['GET', `${ACME}/app/x`, '--as', 'session:anna@neva'], { allowed: false, code: 'session_required' }],
+  [['GET', `${ACME}/app/x`, '--as', 'session:anna@neva'], { allowed: false, code: 'account_mismatch' }],
   [['GET', `${ACME}/app/x`, '--as', 'key:k1'], { allowed: false, code: 'session_required' }],
   [['GET', `${ACME}/app/x`, '--as', 'admin:Anna'], { allowed: false, code: 'not_found' }],
   [['GET', `${ACME}/api/x`], { route: 'keys', allowed: false, code: 'key_missing' }],

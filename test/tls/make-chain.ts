@@ -11,6 +11,8 @@ interface ChainOptions {
   readonly key?: readonly string[];
   readonly digest?: string;
   readonly purpose?: string;
+  /** Further extensions of the server certificate, a line each. */
+  readonly extensions?: string;
 }
 
 /** Root, intermediate and server certificate as another tool than ours makes them. */
@@ -32,7 +34,8 @@ export function makeChain(directory: string, hosts: readonly string[], options: 
   make('intermediate', 'basicConstraints=critical,CA:TRUE\n', 'root', ec);
   const names = hosts.map((host) => `DNS:${host}`).join(',');
   const purpose = options.purpose ?? 'serverAuth';
-  make('leaf', `subjectAltName=${names}\nextendedKeyUsage=${purpose}\n`, 'intermediate', key);
+  const more = options.extensions ?? '';
+  make('leaf', `subjectAltName=${names}\nextendedKeyUsage=${purpose}\n${more}`, 'intermediate', key);
   const read = (name: string): string => readFileSync(file(name), 'utf8');
   return {
     root: read('root.pem'),
