@@ -136,17 +136,20 @@ function keep(head: Draft, name: string, value: string): void {
       head.takesTrailers ||= TRAILERS.test(value);
       break;
     case 'transfer-encoding':
-      head.codings =
-        head.codings === undefined ? value.toLowerCase() : `${head.codings}, ${value.toLowerCase()}`;
+      head.codings = joined(head.codings, value.toLowerCase());
       break;
     case 'forwarded':
-      head.forwarded = head.forwarded === undefined ? value : `${head.forwarded}, ${value}`;
+      head.forwarded = joined(head.forwarded, value);
       break;
     case 'x-forwarded-for':
-      head.forwardedFor = head.forwardedFor === undefined ? value : `${head.forwardedFor}, ${value}`;
+      head.forwardedFor = joined(head.forwardedFor, value);
       break;
     default:
   }
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`;
 }
 
 /** Headers named by `Connection` belong to this hop only (RFC 9110 section 7.6.1). */
