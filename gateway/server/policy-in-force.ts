@@ -66,9 +66,6 @@ interface Followers {
   readonly endpoint: TlsEndpoint;
 }
 
-/** A year, as the browsers' preload lists ask for. */
-const STRICT_TRANSPORT = 'max-age=31536000; includeSubDomains';
-
 /**
  * The set of policies in force and all that is derived from it: nodes and their health checks, limits, certificates.
  * A reload validates the whole new set first and then swaps it whole; requests and streams under way keep theirs.
@@ -100,7 +97,7 @@ export class PolicyInForce {
     const { policy, upstreams } = this;
     // A browser that remembers HTTPS for a host that has no trusted certificate locks its owner out.
     const isTrusted = policy.tls.certificates.every(({ kind }) => kind !== 'self_signed');
-    const strictTransport = isTrusted ? STRICT_TRANSPORT : '';
+    const strictTransport = isTrusted ? policy.strictTransport : '';
     const names = policy.tls.certificates.flatMap(({ hosts }) => hosts.map((host) => host.toLowerCase()));
     // Who tries the gateway out reaches it under any name and address.
     return { policy, upstreams, strictTransport, servesHost: isTrusted ? hostMatcher(names) : () => true };
