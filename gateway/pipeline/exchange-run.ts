@@ -7,6 +7,7 @@ import type { RequestBody } from '../proxy/request-body.ts';
 import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { ADMIN_BODY_BYTES } from './admin-services.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
 import { refuseVisitor } from './admit-administrator.ts';
@@ -93,9 +94,8 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services, () =>
-        openBody(this.#exchange, context, ACCOUNT_BODY_BYTES),
-      );
+      const limit = context.administrator === undefined ? ACCOUNT_BODY_BYTES : ADMIN_BODY_BYTES;
+      const own = ownEndpoint(context, this.#services, () => openBody(this.#exchange, context, limit));
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
