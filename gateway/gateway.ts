@@ -9,6 +9,7 @@ import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { OwnWrites } from './pipeline/own-writes.ts';
+import { leaveNodes } from './pipeline/leave-nodes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
@@ -152,6 +153,15 @@ async function prepareTraffic(
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
+  closers.push(
+    leaveNodes(
+      inForce,
+      foundation.regions.conditions,
+      pipeline.streams,
+      ({ region, origin }, ending, streams) =>
+        logger.warn('streams left a node', { region, node: origin, ending, streams }),
+    ),
+  );
   collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
