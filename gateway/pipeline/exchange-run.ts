@@ -7,6 +7,7 @@ import type { RequestBody } from '../proxy/request-body.ts';
 import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { ADMIN_BODY_BYTES } from './admin-services.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
 import { refuseVisitor } from './admit-administrator.ts';
@@ -14,7 +15,7 @@ import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
 import { preflightAnswer } from './cross-origin.ts';
-import { EventWatch, type OpenStream } from './event-watch.ts';
+import { EventWatch } from './event-watch.ts';
 import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
@@ -22,6 +23,7 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OpenStream, OpenStreams } from './open-streams.ts';
 import { AnswerMeter, exceedsBudget } from './budget.ts';
 import { openBody } from './open-body.ts';
 import type { OwnAnswer } from './own-page.ts';
@@ -53,7 +55,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     context: RequestContext,
     exchange: Exchange,
     services: PipelineServices,
-    streams: Set<OpenStream>,
+    streams: OpenStreams,
     onDone: () => void,
   ) {
     this.#context = context;
@@ -93,9 +95,8 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services, () =>
-        openBody(this.#exchange, context, ACCOUNT_BODY_BYTES),
-      );
+      const limit = context.administrator === undefined ? ACCOUNT_BODY_BYTES : ADMIN_BODY_BYTES;
+      const own = ownEndpoint(context, this.#services, () => openBody(this.#exchange, context, limit));
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
@@ -205,7 +206,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     if (headers['content-type']?.startsWith('text/event-stream') === true) {
       // A stream that stays open is no work for the application: it stands in nobody's way.
       leaveTurn(context);
-      this.#events.open(context.snapshot.policy.protection.streamMaxAgeMs);
+      this.#events.open(context.snapshot.policy.protection.streamMaxAgeMs, context.forwarding?.node);
     }
     const { session, key } = context;
     const length = headers['content-length'];
@@ -228,6 +229,10 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   shutDown(): void {
     this.#context.forwarding?.clientGone();
+    this.brokeOff();
+  }
+
+  brokeOff(): void {
     // An event stream may end cleanly: the browser asks again and learns how things are.
     if (this.#events.isOpen) this.#exchange.end();
     else this.#exchange.destroy();

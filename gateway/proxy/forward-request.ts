@@ -34,6 +34,8 @@ export interface AnswerSink {
     headers: IncomingHttpHeaders,
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined>;
+  /** The upstream broke off in the middle of the body: what the client sees must not look whole where that matters. */
+  brokeOff(): void;
   /** Told of bytes of the body before they go out. @returns false when it broke the answer off instead. */
   passes(bytes: number): boolean;
   /** The request failed before any head was written. */

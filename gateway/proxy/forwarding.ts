@@ -142,9 +142,8 @@ export class Forwarding implements AttemptOwner {
     if (!isOurs && this.#state !== 'done') this.#sink.trouble(this.node, troubleOf(error));
     if (this.#state === 'done' || this.#state === 'dropped') return;
     if (this.#state === 'open') {
-      // The client has a part of the answer: it must see a broken connection, never a clean end.
       this.#over('done');
-      this.#exchange.destroy();
+      this.#sink.brokeOff();
       return;
     }
     const failure = isOurs && bodyError instanceof GatewayError ? bodyError : error;
