@@ -25,6 +25,7 @@ import {
   trustOf,
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
+import { openLoad } from './server/open-load.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
@@ -96,7 +97,7 @@ export async function composeWorker(
       // Counted for the whole node; a supervisor that says nothing leaves this worker to its own count.
       takeAnonymous: (network, countHere) => link.takeAnonymous(network).catch(() => countHere(network)),
     });
-    const traffic = await openTraffic({ ...parts, policy, shared: start });
+    const traffic = await openTraffic({ ...parts, policy, metrics: foundation.metrics, shared: start });
     closers.push(() => traffic.close());
     const { registry, sessions, apiKeys } = foundation;
     return {
@@ -105,6 +106,7 @@ export async function composeWorker(
       apiKeys,
       ...parts,
       traffic,
+      crowdedFrom: Math.ceil(policy.protection.connectionsPerClient / (2 * start.share)),
       source,
       close: () => closeAll(closers),
     };
@@ -147,6 +149,7 @@ async function prepareTraffic(
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
+    load: openLoad(foundation, closers),
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });

@@ -13,6 +13,8 @@ export interface ForwardRequest {
   readonly body: RequestBody | undefined;
   /** Whether it may run twice: it changes nothing, and it has no body. */
   readonly isReplayable: boolean;
+  /** Whether the client said that it reads trailers (RFC 9110 section 10.1.4). */
+  readonly takesTrailers: boolean;
   /** Whether silence in the answer's body is normal (event streams). */
   readonly mayIdle: boolean;
   /** How long the upstream may take to begin its answer, and pause in it, in milliseconds. */
