@@ -11,6 +11,7 @@ import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
 const LOG_FILE = 'demo.log';
+const DATA = 'var';
 
 /**
  * `zasov demo`: three regional CRM nodes and the gateway in front of them, until SIGTERM or SIGINT.
@@ -23,7 +24,7 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
     options: {
       port: { type: 'string' },
       policies: { type: 'string', default: 'policies' },
-      data: { type: 'string', default: 'var' },
+      data: { type: 'string', default: DATA },
       json: { type: 'boolean', default: false },
     },
   });
@@ -69,7 +70,7 @@ function keyOf(keys: readonly DemoKey[], account: string, login: string): string
   return keys.find((each) => each.account === account && each.login === login)?.key;
 }
 
-function welcome({ gateway, nodes }: Demo, keys: readonly DemoKey[], data: string): string {
+function welcome({ gateway, nodes, policies }: Demo, keys: readonly DemoKey[], data: string): string {
   const { listeners, trust } = gateway;
   const logins = DEMO_LOGINS.map(({ account, login, password, isAdmin }) => [
     accountUrl(listeners.public, account),
@@ -77,6 +78,8 @@ function welcome({ gateway, nodes }: Demo, keys: readonly DemoKey[], data: strin
     password,
     isAdmin ? 'administrator in the CRM' : '',
   ]);
+  // What the commands take by themselves needs no saying.
+  const place = data === DATA ? '' : ` --data ${data}`;
   const first = accountUrl(listeners.public, DEMO_LOGINS[0]?.account ?? 'acme');
   return [
     `Zasov ${VERSION} stands in front of three nodes of a CRM that knows nothing of it.`,
@@ -92,18 +95,25 @@ function welcome({ gateway, nodes }: Demo, keys: readonly DemoKey[], data: strin
     'Try:',
     `  sign in at ${first}, open several tabs, and watch the one cookie change in the developer tools`,
     '  copy that cookie to curl and go on working: the copy dies, and takes the session with it',
-    `  open ${first}/.zasov/account            the own devices and API keys: see them, replace them, end them`,
-    `  curl -s --cacert ${trust?.caFile ?? 'CA'} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' ${first}/api/v4/leads?limit=1`,
-    '  npx zasov keys list                     API keys: who has one, and when it goes',
-    '  npx zasov sessions list                 who is signed in, and how often the identifier changed',
-    '  npx zasov sessions revoke ID            live updates close at once, the next click asks to sign in',
-    `  curl -s ${listeners.ops}/metrics | grep zasov_`,
-    `  kill -9 ${nodes[0]?.pid ?? ''}                            a region is gone; its accounts move on, still signed in`,
-    '  edit policies/ and save                 a mistake is refused with its line, a good set is in force at once',
-    `  tail -f ${join(data, LOG_FILE)}                  one line for each request, and no secret in any of them`,
+    `  open ${first}/.zasov/account: the own devices and API keys, to see, replace or end them`,
+    `  curl -s --cacert ${trust?.caFile ?? 'CA'} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' '${first}/api/v4/leads?limit=1'`,
+    ...lineUp([
+      [`npx zasov keys list${place}`, 'API keys: who has one, and when it goes'],
+      [`npx zasov sessions list${place}`, 'who is signed in, and how often the identifier changed'],
+      [`npx zasov sessions revoke ID${place}`, 'live updates close at once, the next click asks to sign in'],
+      [`curl -s ${listeners.ops}/metrics | grep zasov_`, 'what the gateway counts'],
+      [`kill -9 ${nodes[0]?.pid ?? ''}`, 'a region is gone; its accounts move on, still signed in'],
+      [`edit ${policies} and save`, 'a mistake is refused with its line, a good set is in force at once'],
+      [`tail -f ${join(data, LOG_FILE)}`, 'one line for each request, and no secret in any of them'],
+    ]),
     '',
     'Ctrl+C ends it.',
   ].join('\n');
+}
+
+function lineUp(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([act]) => act.length));
+  return rows.map(([act, outcome]) => `  ${act.padEnd(width)}  ${outcome}`);
 }
 
 /** The public origin under an account's own host; names under `.localhost` lead to this machine. */
