@@ -34,13 +34,23 @@ export interface Decision {
   readonly region: string | null;
   readonly node: string | null;
   readonly limit: string | null;
+  /** Whether it changes data, so that only a primary may answer it. */
+  readonly isWrite: boolean;
   /** Why, in words. */
   readonly reason: string;
   /** Earlier routes, and why each was not meant. */
   readonly misses: readonly { readonly name: string; readonly reason: string }[];
 }
 
-const NOWHERE = { route: null, access: null, region: null, node: null, limit: null, misses: [] };
+const NOWHERE = {
+  route: null,
+  access: null,
+  region: null,
+  node: null,
+  limit: null,
+  isWrite: false,
+  misses: [],
+};
 
 /** Decides over a request as the pipeline's first stages do, without sessions, keys or nodes. */
 export function decideOffline(
@@ -88,6 +98,7 @@ function decide(
     code,
     ...place,
     limit,
+    isWrite: route.writes || !/^(?:GET|HEAD|OPTIONS)$/.test(request.method),
     reason,
     misses,
   };

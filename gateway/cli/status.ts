@@ -39,10 +39,19 @@ function describe(status: GatewayStatus): string {
     ]),
     ...status.certificates.map(({ host, expires_at }) => ['certificate', `${host} until ${expires_at}`]),
   ];
-  const nodes = status.nodes.map(({ region, url, healthy }) => [
-    region,
-    url,
-    healthy ? 'healthy' : 'unhealthy',
+  return `${table(['fact', 'value'], facts)}\n\n${nodeTable(status)}`;
+}
+
+/** The nodes with what they say of themselves, for `status` and `explain`. */
+export function nodeTable({ nodes }: Pick<GatewayStatus, 'nodes'>): string {
+  const rows = nodes.map((node) => [
+    node.region,
+    node.url,
+    node.healthy ? 'healthy' : 'unhealthy',
+    node.role,
+    String(node.epoch ?? '-'),
+    node.lag_ms === null ? '-' : `${Math.round(node.lag_ms)} ms`,
+    node.state,
   ]);
-  return `${table(['fact', 'value'], facts)}\n\n${table(['region', 'node', 'health'], nodes)}`;
+  return table(['region', 'node', 'health', 'role', 'epoch', 'lag', 'state'], rows);
 }

@@ -13,7 +13,9 @@ export const WROTE_COOKIE = '__Host-Http-zasov-wrote';
 export type Wanted = 'anything' | 'primary' | WritePosition;
 
 interface Entry {
+  /** `undefined`: the node did not say, so that only the primary is sure to have it. */
   readonly write: WritePosition | undefined;
+  readonly atMs: number;
   readonly untilMs: number;
 }
 
@@ -81,8 +83,8 @@ export class OwnWrites {
   }
 
   /** The answer that was noted began a session, which is the one to remember. */
-  began({ wroteCookie, wrote, snapshot }: RequestContext, sessionId: string): void {
-    if (wroteCookie !== undefined) this.#remember(sessionId, wrote, snapshot.upstreams);
+  began(context: RequestContext, sessionId: string): void {
+    if (context.wroteCookie !== undefined) this.#remember(sessionId, context.wrote, context);
   }
 
   #noteWrite(context: RequestContext, write: WritePosition | undefined): string | undefined {
@@ -90,10 +92,10 @@ export class OwnWrites {
     const { upstreams } = snapshot;
     context.wrote = write;
     if (key !== undefined) {
-      this.#remember(`${key.account} ${key.subject}`, write, upstreams);
+      this.#remember(`${key.account} ${key.subject}`, write, context);
       return undefined;
     }
-    if (session !== undefined) this.#remember(session.id, write, upstreams);
+    if (session !== undefined) this.#remember(session.id, write, context);
     const seconds = Math.ceil(upstreams.settleMs / 1000);
     return `${WROTE_COOKIE}=${this.#token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
   }
@@ -111,15 +113,17 @@ export class OwnWrites {
     return entry.write ?? 'primary';
   }
 
-  #remember(name: string, write: WritePosition | undefined, { settleMs }: UpstreamMap): void {
+  #remember(name: string, write: WritePosition | undefined, { startMs, snapshot }: RequestContext): void {
     if (!this.#isAlone) return;
     const now = performance.now();
     const before = this.#entries.get(name);
-    const isLive = before !== undefined && before.untilMs >= now;
+    // A change that began when the one before was answered is behind it in the log; of two at once the later counts.
+    const isBehind = before === undefined || before.untilMs < now || before.atMs <= startMs;
     this.#entries.delete(name);
     this.#entries.set(name, {
-      write: isLive ? later(before.write, write) : write,
-      untilMs: now + settleMs,
+      write: isBehind ? write : later(before.write, write),
+      atMs: now,
+      untilMs: now + snapshot.upstreams.settleMs,
     });
     for (const [oldest, { untilMs }] of this.#entries) {
       if (untilMs >= now && this.#entries.size <= REMEMBERED) break;

@@ -48,6 +48,8 @@ export interface AdminOptions {
   readonly metrics: GatewayMetrics;
   readonly registry: MetricRegistry;
   readonly logger: Logger;
+  /** Enrolled on the very first start where the policy names nobody. */
+  readonly firstAdministrators?: readonly Administrator[] | undefined;
 }
 
 const TICK_MS = 1000;
@@ -66,7 +68,7 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
     notice: (level: 'info' | 'warn' | 'error', message: string, facts?: Readonly<Record<string, unknown>>) =>
       logger[level](message, facts),
   };
-  const list = await AdminRegister.open(parts, policy.admins);
+  const list = await AdminRegister.open(parts, policy.admins ?? options.firstAdministrators);
   let longestMs = policy.adminAccess.approvalExpiresMs;
   const approvals = new ApprovalDesk({ ...parts, register: list, longestMs: () => longestMs });
   carryOutReplacements(list, approvals);

@@ -1,3 +1,4 @@
+import type { Administrator } from '../admin/admin.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ListenerOrigins } from './open-listeners.ts';
@@ -14,6 +15,8 @@ export interface GatewayOptions {
   /** Where the log goes instead of standard error: a file of the data directory, appended to. */
   readonly logFile?: string | undefined;
   readonly clock?: Clock;
+  /** Enrolled on the very first start where the policies name nobody; the demo's. */
+  readonly firstAdministrators?: readonly Administrator[] | undefined;
 }
 
 /** A gateway that serves. */
