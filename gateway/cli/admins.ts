@@ -35,7 +35,7 @@ const OPTIONS = {
 export const ADMINS_USAGE = `zasov admins list [--data DIR]
        zasov admins enrol NAME [--data DIR] [--policies DIR|FILE] [--out DIR] [--csr FILE]
        zasov admins propose replace_administrators [--replace NAME --with NAME=sha256:…]
-                          | unseal_region REGION | restore ARCHIVE      PERSON [--yes]
+                          | unseal_region REGION | restore ARCHIVE | lower_protection   PERSON [--yes]
        zasov admins approve ID PERSON [--yes] | reject ID PERSON | renew PERSON
        zasov admins revoke NAME|SERIAL|FILE [--data DIR]
        PERSON is --cert FILE --key FILE [--url https://HOST:8444] [--ca FILE]; each with [--json]`;

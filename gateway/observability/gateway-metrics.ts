@@ -1,3 +1,4 @@
+import { administrationMetrics } from './administration-metrics.ts';
 import type { Counter, Histogram } from './metric-child.ts';
 import type { MetricRegistry } from './metric-registry.ts';
 
@@ -43,6 +44,7 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     requestRecorder: (route: string, access: string): RequestRecorder =>
       requestRecorder((status) => requests.child({ route, access, status }), parts),
     ...sessionMetrics(registry),
+    ...administrationMetrics(registry),
     ...limitMetrics(registry),
     ...keyMetrics(registry),
     ...regionMetrics(registry),
@@ -72,23 +74,6 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Sessions ended because two parties held them, by what gave it away.',
       labels: ['kind'],
     }),
-    adminsDenied: registry.counter({
-      name: 'zasov_admin_denied_total',
-      help: 'Attempts on administrators’ routes that were refused, by reason.',
-      labels: ['reason'],
-    }),
-    admins: registry
-      .gauge({ name: 'zasov_admins', help: 'Administrators who are enrolled: two, or none.' })
-      .child({}),
-    adminsPolicyDiffers: registry
-      .gauge({
-        name: 'zasov_admins_policy_differs',
-        help: 'Whether the policy names other administrators than those in force (1).',
-      })
-      .child({}),
-    approvalsPending: registry
-      .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
-      .child({}),
   };
 }
 

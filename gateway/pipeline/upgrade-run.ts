@@ -13,7 +13,7 @@ import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { keyHeaders, setCookieName } from './answer-headers.ts';
 import { authorize } from './authorize.ts';
 import { chooseNode } from './choose-nodes.ts';
-import { isOwnOrigin } from './cross-site.ts';
+import { isAllowed, isOwnOrigin } from './cross-site.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
@@ -32,6 +32,9 @@ const POLICY_VIOLATION = 1008;
 const ACTIVITY_EVERY_MS = 5000;
 /** How often what went out is drawn from budgets. */
 const METER_EVERY_MS = 1000;
+
+/** Headers that say what the upstream is made of. */
+const TELLTALE = new Set(['server', 'x-powered-by', 'x-aspnet-version', 'x-aspnetmvc-version']);
 
 /** Headers of a refusal that concern the upstream's connection only. */
 const REFUSAL_DROPPED = new Set(['connection', 'keep-alive', 'upgrade', 'proxy-connection']);
@@ -112,7 +115,7 @@ export class UpgradeRun {
     // Browsers send cookies with a handshake from any page (OWASP cross-site WebSocket hijacking).
     const { origin } = context.head;
     const isForeign = origin !== undefined && !isOwnOrigin(origin, context.message.authority);
-    if (isForeign && !context.snapshot.policy.sessions.allowsCrossSite(context.path)) {
+    if (isForeign && !isAllowed(context)) {
       throw new GatewayError('cross_site', 'a WebSocket handshake from another origin');
     }
   }
@@ -196,7 +199,7 @@ export class UpgradeRun {
     const kept = lines.filter((line) => {
       const colon = line.indexOf(':');
       const name = line.slice(0, colon).toLowerCase();
-      if (name.startsWith('zasov-') || name.startsWith('x-zasov-')) return false;
+      if (name.startsWith('zasov-') || name.startsWith('x-zasov-') || TELLTALE.has(name)) return false;
       // A refusal is an ordinary answer after which the connection ends.
       if (status !== 101 && REFUSAL_DROPPED.has(name)) return false;
       return name !== 'set-cookie' || !isVaulted(setCookieName(line.slice(colon + 1)));

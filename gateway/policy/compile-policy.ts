@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { anyGlob, compileTextGlob } from '../core/glob.ts';
 import { networkList } from '../core/network.ts';
 import { compileApiKeys } from './compile-api-keys.ts';
+import { compileCrossOrigin, compileHeaders, compileStrictTransport } from './compile-answers.ts';
 import { compileLimit, compileSignInRules } from './compile-limits.ts';
 import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
@@ -62,6 +63,9 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         writes: route.writes,
         onUnauthenticated: route.on_unauthenticated,
         limit: compileLimit(settings, route.limit),
+        security: compileHeaders(settings.headers, route.headers),
+        // The administrators' pages and what is closed are for nobody's scripts.
+        crossOrigin: isOpening ? compileCrossOrigin(route.cors ?? settings.cors) : undefined,
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
       };
     }),
@@ -81,6 +85,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
     },
     auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
     outline,
+    strictTransport: compileStrictTransport(settings.headers),
     logLevel: settings.log.level,
   };
 }

@@ -22,7 +22,7 @@ interface ListenerParts {
   readonly endpoint: TlsEndpoint;
   readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
-  readonly admins: Pick<Admins, 'check'>;
+  readonly admins: Pick<Admins, 'check' | 'guard'>;
   readonly version: string;
   readonly clock: Clock;
 }
@@ -101,7 +101,12 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
         pid: process.pid,
         started_at: startedAt,
         ready: isReady,
-        policies: { path: policies, loaded_at: inForce.loadedAt, last_reload: inForce.lastReload },
+        policies: {
+          path: policies,
+          loaded_at: inForce.loadedAt,
+          last_reload: inForce.lastReload,
+          held: parts.admins.guard.held ?? null,
+        },
         listeners,
         sessions: await parts.sessions.count(),
         requests_open: pipeline.open,

@@ -10,9 +10,9 @@ const DURATION = 'a number and a unit: 500ms, 30s, 15m, 12h, 30d, 2w';
 const PATH =
   'a path from "/", with * (anything within one segment) and ** (any segments, alone between slashes)';
 const TEXT = 'text, in quotes if it looks like a number; * stands for anything, letter case counts';
-const ROUTE_KEYS = 'name, match, access, limit, on_unauthenticated, writes, body_bytes';
+const ROUTE_KEYS = 'name, match, access, limit, headers, cors, on_unauthenticated, writes, body_bytes';
 const ALL_KEYS =
-  'listen, trusted_proxies, workers, store, secrets, tls, accounts, regions, routing, routes, sessions, api_keys, admins, admin_access, limits, protection, audit, backup, log';
+  'listen, trusted_proxies, workers, store, secrets, tls, accounts, regions, routing, routes, sessions, api_keys, admins, admin_access, limits, headers, cors, protection, audit, backup, log';
 
 /** What is written, and every line that must be said of it. */
 export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
