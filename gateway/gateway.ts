@@ -9,6 +9,7 @@ import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { OwnWrites } from './pipeline/own-writes.ts';
+import { leaveNodes } from './pipeline/leave-nodes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
@@ -24,6 +25,7 @@ import {
   trustOf,
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
+import { openLoad } from './server/open-load.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
@@ -95,7 +97,7 @@ export async function composeWorker(
       // Counted for the whole node; a supervisor that says nothing leaves this worker to its own count.
       takeAnonymous: (network, countHere) => link.takeAnonymous(network).catch(() => countHere(network)),
     });
-    const traffic = await openTraffic({ ...parts, policy, shared: start });
+    const traffic = await openTraffic({ ...parts, policy, metrics: foundation.metrics, shared: start });
     closers.push(() => traffic.close());
     const { registry, sessions, apiKeys } = foundation;
     return {
@@ -104,6 +106,7 @@ export async function composeWorker(
       apiKeys,
       ...parts,
       traffic,
+      crowdedFrom: Math.ceil(policy.protection.connectionsPerClient / (2 * start.share)),
       source,
       close: () => closeAll(closers),
     };
@@ -146,9 +149,19 @@ async function prepareTraffic(
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
+    load: openLoad(foundation, closers),
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
+  closers.push(
+    leaveNodes(
+      inForce,
+      foundation.regions.conditions,
+      pipeline.streams,
+      ({ region, origin }, ending, streams) =>
+        logger.warn('streams left a node', { region, node: origin, ending, streams }),
+    ),
+  );
   collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(

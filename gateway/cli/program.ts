@@ -44,7 +44,7 @@ const COMMANDS: Record<string, Command> = {
     run: runRegions,
   },
   admins: {
-    summary: 'list | enrol | propose | approve | …       the two administrators',
+    summary: 'list | enrol | propose | approve | …      the two administrators',
     run: runAdmins,
   },
   audit: { summary: 'verify | tail [--follow] | key            the audit trail', run: runAudit },

@@ -1,5 +1,6 @@
 import { administrationMetrics } from './administration-metrics.ts';
 import type { Counter, Histogram } from './metric-child.ts';
+import { loadMetrics } from './load-metrics.ts';
 import type { MetricRegistry } from './metric-registry.ts';
 
 /** From a tenth of a millisecond, which the gateway itself takes, to the upstream's time-out. */
@@ -49,6 +50,7 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     ...keyMetrics(registry),
     ...regionMetrics(registry),
     ...operationMetrics(registry),
+    ...loadMetrics(registry),
   };
 }
 

@@ -1,30 +1,27 @@
+import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import type { OpenStream, OpenStreams } from './open-streams.ts';
 import type { PipelineReport } from './services.ts';
-
-/** A stream that ends only when it is told to. */
-export interface OpenStream {
-  /** Ends it because the gateway shuts down. */
-  shutDown(): void;
-}
 
 /** Keeps an event stream among those that a stop ends first, and ends it at its greatest age. */
 export class EventWatch {
   isOpen = false;
   readonly #stream: OpenStream;
-  readonly #streams: Set<OpenStream>;
+  readonly #streams: OpenStreams;
   readonly #report: PipelineReport;
   #maxAge: NodeJS.Timeout | undefined;
 
-  constructor(stream: OpenStream, streams: Set<OpenStream>, report: PipelineReport) {
+  constructor(stream: OpenStream, streams: OpenStreams, report: PipelineReport) {
     this.#stream = stream;
     this.#streams = streams;
     this.#report = report;
   }
 
-  open(maxAgeMs: number): void {
+  /** @param node the one that the stream comes from. */
+  open(maxAgeMs: number, node: UpstreamNode | undefined): void {
     this.isOpen = true;
-    this.#streams.add(this.#stream);
+    this.#streams.add(this.#stream, node);
     this.#report.stream('sse', 1);
-    this.#maxAge = setTimeout(() => this.#stream.shutDown(), maxAgeMs).unref();
+    this.#maxAge = setTimeout(() => this.#stream.shutDown('moving'), maxAgeMs).unref();
   }
 
   close(): void {

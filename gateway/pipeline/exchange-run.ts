@@ -15,7 +15,7 @@ import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
 import { preflightAnswer } from './cross-origin.ts';
-import { EventWatch, type OpenStream } from './event-watch.ts';
+import { EventWatch } from './event-watch.ts';
 import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
@@ -23,6 +23,7 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OpenStream, OpenStreams } from './open-streams.ts';
 import { AnswerMeter, exceedsBudget } from './budget.ts';
 import { openBody } from './open-body.ts';
 import type { OwnAnswer } from './own-page.ts';
@@ -54,7 +55,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     context: RequestContext,
     exchange: Exchange,
     services: PipelineServices,
-    streams: Set<OpenStream>,
+    streams: OpenStreams,
     onDone: () => void,
   ) {
     this.#context = context;
@@ -205,7 +206,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     if (headers['content-type']?.startsWith('text/event-stream') === true) {
       // A stream that stays open is no work for the application: it stands in nobody's way.
       leaveTurn(context);
-      this.#events.open(context.snapshot.policy.protection.streamMaxAgeMs);
+      this.#events.open(context.snapshot.policy.protection.streamMaxAgeMs, context.forwarding?.node);
     }
     const { session, key } = context;
     const length = headers['content-length'];
@@ -228,6 +229,10 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   shutDown(): void {
     this.#context.forwarding?.clientGone();
+    this.brokeOff();
+  }
+
+  brokeOff(): void {
     // An event stream may end cleanly: the browser asks again and learns how things are.
     if (this.#events.isOpen) this.#exchange.end();
     else this.#exchange.destroy();

@@ -6,6 +6,7 @@ import type { WindowRate } from '../rate-limit/window-rate.ts';
 import { openBudget } from './budget.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
+import { shed } from './shed.ts';
 
 /** What a key gets on a route whose policy names no limit. */
 const KEY_DEFAULT: RouteLimit = {
@@ -33,11 +34,13 @@ export function limitClient(context: RequestContext, services: PipelineServices)
 
 /**
  * Counts a request for whoever it turned out to come from: session, subject, account, API key. A key's own rate takes
- * the place of the route's; a key on a route without a limit gets seven requests a second.
+ * the place of the route's; a key on a route without a limit gets seven requests a second. While the process is
+ * overloaded it is turned away before it is counted.
  *
- * @throws GatewayError `rate_limited`.
+ * @throws GatewayError `overloaded`, `rate_limited`.
  */
 export function limitPrincipal(context: RequestContext, services: PipelineServices): void {
+  shed(context, services.load.level);
   const limit = context.route?.limit ?? (context.key === undefined ? undefined : KEY_DEFAULT);
   if (limit === undefined) return;
   for (const by of limit.per) {

@@ -17,15 +17,17 @@ import { isAllowed, isOwnOrigin } from './cross-site.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
+import type { OpenStream, OpenStreams, StreamEnding } from './open-streams.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { spend } from './budget.ts';
 import { awaitTurn, leaveTurn } from './turn.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
-/** Close codes: the session or key is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
+/** Close codes: the session or key is over; the gateway, the policy or the node ends the stream (RFC 6455 section 7.4). */
 const SESSION_OVER = 4401;
 const GOING_AWAY = 1001;
+const SERVICE_RESTART = 1012;
 const POLICY_VIOLATION = 1008;
 
 /** How often a client's messages may count as activity. */
@@ -40,11 +42,12 @@ const TELLTALE = new Set(['server', 'x-powered-by', 'x-aspnet-version', 'x-aspne
 const REFUSAL_DROPPED = new Set(['connection', 'keep-alive', 'upgrade', 'proxy-connection']);
 
 /** One WebSocket handshake through the stages, and then the open stream. */
-export class UpgradeRun {
+export class UpgradeRun implements OpenStream {
   readonly #context: RequestContext;
   readonly #request: IncomingMessage;
   readonly #socket: Socket;
   readonly #services: PipelineServices;
+  readonly #streams: OpenStreams;
   readonly #onDone: () => void;
   #client: WebSocketClient | undefined;
   #isOver = false;
@@ -56,12 +59,14 @@ export class UpgradeRun {
     request: IncomingMessage,
     socket: Socket,
     services: PipelineServices,
+    streams: OpenStreams,
     onDone: () => void,
   ) {
     this.#context = context;
     this.#request = request;
     this.#socket = socket;
     this.#services = services;
+    this.#streams = streams;
     this.#onDone = onDone;
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#over());
@@ -90,10 +95,10 @@ export class UpgradeRun {
     }
   }
 
-  /** Ends the stream because the gateway shuts down. */
-  shutDown(): void {
+  shutDown(ending: StreamEnding): void {
     if (this.#client === undefined) this.#socket.destroy();
-    else this.#client.closeWith(GOING_AWAY, 'going away');
+    else if (ending === 'stopping') this.#client.closeWith(GOING_AWAY, 'going away');
+    else this.#client.closeWith(SERVICE_RESTART, 'connect again', ending === 'sealed');
   }
 
   /** A handshake with a body would bring bytes of which nobody knows whether they are frames (RFC 6455 section 4.1). */
@@ -127,6 +132,7 @@ export class UpgradeRun {
       active: () => this.#active(),
     });
     this.#client = client;
+    this.#streams.add(this, node);
     this.#watch(client);
     // The session may have ended just now, which closed the client.
     if (client.destroyed) return;

@@ -80,6 +80,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
       bodyIdleTimeoutMs: protection.body_idle_timeout,
       upstreamTimeoutMs: protection.upstream_timeout,
       connections: protection.connections,
+      connectionsPerClient: protection.connections_per_client,
       streamMaxAgeMs: protection.stream_max_age,
       drainMs: protection.drain,
     },

@@ -161,7 +161,9 @@ export const protectionSchema = section({
     .describe('How long a request head may take. Default 10s.'),
   body_idle_timeout: duration('1s', '1h')
     .prefault('30s')
-    .describe('Longest pause inside a request body. Default 30s.'),
+    .describe(
+      'Longest pause inside a request body, in which 240 bytes a second must come on average. Default 30s.',
+    ),
   upstream_timeout: duration('1s', '1h')
     .prefault('60s')
     .describe("How long the CRM may take to begin an answer. Default 60s; the CRM's slowest report decides."),
@@ -171,7 +173,8 @@ export const protectionSchema = section({
   connections_per_client: wholeNumber(1, 1_000_000)
     .prefault(200)
     .describe(
-      'Connections at once of one client network. Default 200; an office behind one address is one client.',
+      'Connections at once of one client, an IPv4 address or an IPv6 /64, and those that it may open in ten seconds. ' +
+        'Default 200; an office behind one address is one client. Trusted proxies are none.',
     ),
   stream_max_age: duration('10s', '30d')
     .prefault('12h')

@@ -251,6 +251,7 @@ interface ProtectionPolicy {
   readonly bodyIdleTimeoutMs: number;
   readonly upstreamTimeoutMs: number;
   readonly connections: number;
+  readonly connectionsPerClient: number;
   readonly streamMaxAgeMs: number;
   readonly drainMs: number;
 }

@@ -20,6 +20,8 @@ interface AdminTunnelsParts {
   readonly refusals: RefusalLog;
   /** The servers of the policy in force, `host:port`. */
   servers(): readonly string[];
+  /** Whether nothing may pass to a server, because its region is sealed. */
+  isSealed(server: string): boolean;
   /** How long the policy lets streams live. */
   maxAgeMs(): number;
 }
@@ -67,6 +69,10 @@ export class AdminTunnels {
         server: server.slice(0, 300),
       });
       refuse(request, 'route_denied');
+      return;
+    }
+    if (parts.isSealed(server)) {
+      refuse(request, 'upstream_unreachable');
       return;
     }
     const id = randomBytes(6).toString('base64url');

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
@@ -22,6 +23,7 @@ interface ListenerParts {
   readonly endpoint: TlsEndpoint;
   readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
+  readonly metrics: GatewayMetrics;
   readonly admins: Pick<Admins, 'check' | 'guard'>;
   readonly version: string;
   readonly clock: Clock;
@@ -81,6 +83,7 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
       policy: inForce.policy,
       pipeline,
       endpoint,
+      metrics: parts.metrics,
       administration: parts.administration,
     }));
     if (listen.redirect !== undefined)

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import {
   createServer as createTlsServer,
   type Server as TlsServer,
@@ -6,6 +6,7 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
+import type { ClientConnections, ConnectionRefusal } from './client-connections.ts';
 import { Http1Server, type ListenerLimits, type MessageHandler } from './http1-server.ts';
 import { Http2Server } from './http2-server.ts';
 import { StalledSockets } from './stalled-sockets.ts';
@@ -15,6 +16,10 @@ interface ListenerSettings {
   readonly tls: TlsOptions;
   readonly limits: ListenerLimits;
   readonly handler: MessageHandler;
+  /** Bounds what one client may open. */
+  readonly clients: ClientConnections;
+  /** Told of each connection that is refused before its handshake. */
+  refused?(reason: ConnectionRefusal): void;
   /** Told of each connection when its handshake is through. @returns whether it may have more than one answer. */
   admit?(socket: TLSSocket): boolean;
   /** Told of each handshake that failed. */
@@ -23,12 +28,15 @@ interface ListenerSettings {
 
 const HANDSHAKE_MS = 10_000;
 const SWEEP_MS = 1000;
+const BUFFER_BYTES = 64 * 1024;
 
 /**
  * A TLS port that speaks HTTP/2 and HTTP/1.1, chosen by ALPN (RFC 7301). One TLS server hands each connection to one
  * of two servers that never listen themselves, so that neither protocol goes through the other's compatibility layer.
  */
 export class TlsListener {
+  /** Takes connections, and hands those that may have a handshake to {@link #tls}, which never listens itself. */
+  readonly #front: Server;
   readonly #tls: TlsServer;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
@@ -44,9 +52,10 @@ export class TlsListener {
       ...settings.tls,
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: HANDSHAKE_MS,
-      highWaterMark: 64 * 1024,
+      highWaterMark: BUFFER_BYTES,
     });
-    this.#tls.maxConnections = settings.limits.connections;
+    this.#front = createServer({ highWaterMark: BUFFER_BYTES }, (socket) => this.#open(socket));
+    this.#front.maxConnections = settings.limits.connections;
     this.#tls.on('secureConnection', (socket) => this.#connect(socket));
     // A client that cannot finish a handshake concerns nobody else.
     this.#tls.on('tlsClientError', (error, socket) => {
@@ -76,29 +85,43 @@ export class TlsListener {
   }): Promise<AddressInfo> {
     const { address: host, port, reusePort } = endpoint;
     await new Promise<void>((resolve, reject) => {
-      this.#tls.once('error', reject);
-      this.#tls.listen({ host, port, reusePort, backlog: 1024 }, () => {
-        this.#tls.off('error', reject);
+      this.#front.once('error', reject);
+      this.#front.listen({ host, port, reusePort, backlog: 1024 }, () => {
+        this.#front.off('error', reject);
         resolve();
       });
     });
-    return this.#tls.address() as AddressInfo;
+    return this.#front.address() as AddressInfo;
   }
 
   /** Takes no more connections; tells clients to go once their requests under way are answered. */
   stopAccepting(): void {
-    this.#tls.close();
+    this.#front.close();
     this.#http1.stop();
     this.#http2.stop();
   }
 
   /** Cuts what is left. */
   close(): void {
+    this.#front.close();
     this.#tls.close();
     clearInterval(this.#sweeper);
     this.#http1.close();
     this.#http2.close();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #open(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    const refusal = this.#settings.clients.open(address);
+    if (refusal !== undefined) {
+      this.#settings.refused?.(refusal);
+      // A reset, so that no port of ours waits for a client that opens thousands.
+      socket.resetAndDestroy();
+      return;
+    }
+    socket.once('close', () => this.#settings.clients.close(address));
+    this.#tls.emit('connection', socket);
   }
 
   #connect(socket: TLSSocket): void {

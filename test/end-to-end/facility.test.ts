@@ -28,6 +28,7 @@ const policy = smallCrmPolicy(here.origin)
   - { id: nsk, nodes: ["${far.origin}"], role: replica }`,
   )
   .replace(/^routing:\n/m, '');
+tap.setTimeout(120_000);
 let gateway = await startGateway(policy);
 tap.teardown(async () => {
   await gateway.program.stop();
