@@ -43,7 +43,7 @@ function policy(more: string): string {
   return `
 accounts: { host: "{account}.crm.localhost" }
 tls: { certificates: [{ hosts: ["*.crm.localhost", localhost], self_signed: true }] }
-regions: [{ id: home, nodes: ["http://127.0.0.1:${(crm.address() as AddressInfo).port}"] }]
+regions: [{ id: home, nodes: ["http://127.0.0.1:${(crm.address() as AddressInfo).port}"], health: { timeout: 30s } }]
 routes:
   - { name: api, match: { path: "/api/**" }, access: api_key, limit: plenty }
   - { name: both, match: { path: "/both/**" }, access: session_or_key, limit: plenty }

@@ -49,7 +49,7 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: open, match: { path: [/login, /broken, /odd] }, access: public }
   - { name: api, match: { path: "/api/**" }, access: api_key }
