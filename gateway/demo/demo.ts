@@ -49,7 +49,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     const urls = nodes.map((node) => node.url);
     await Promise.all(nodes.map((node) => node.setPeers(urls.filter((url) => url !== node.url))));
     const policies = await preparePolicies(options, nodes);
-    const gateway = await startGateway({ ...options, policies });
+    const gateway = await startGateway({ ...options, policies, startsAsWritten: true });
     return {
       gateway,
       policies,
