@@ -25,7 +25,7 @@ interface Answer {
 }
 
 const name = z.string().min(1, 'is empty').max(256, 'longer than 256 characters');
-const label = z.string().max(200, 'longer than 200 characters').optional();
+const labelText = z.string().max(200, 'longer than 200 characters').optional();
 const credential = z.string().refine(isHeaderValue, 'not the value of a header');
 const network = z.string().refine((text) => networkMistake(text) === undefined, 'not a network');
 const requests = z.string().refine((text) => {
@@ -35,7 +35,7 @@ const requests = z.string().refine((text) => {
 const issueSchema = z.strictObject({
   account: name,
   subject: name,
-  label,
+  label: labelText,
   scope: z
     .strictObject({
       routes: z.array(name).max(100).optional(),
@@ -58,7 +58,7 @@ const importSchema = z.strictObject({
         account: name,
         subject: name,
         key: z.string().max(512),
-        label,
+        label: labelText,
       }),
     )
     .max(1000),
