@@ -28,6 +28,7 @@ export function checkReferences(document: PolicyDocument): Mistake[] {
     ...unknownRegions(document),
     ...unknownLimits(document),
     ...proxyOfNobody(document),
+    ...unknownServers(document),
     ...longGrace(document),
     ...unreachableRoutes(document),
   ];
@@ -139,6 +140,16 @@ function unknownLimits(document: PolicyDocument): Mistake[] {
   return listAt(document, ['routes']).flatMap((_, index) =>
     unknownName(document, ['routes', index, 'limit'], names, 'no limit has this name'),
   );
+}
+
+function unknownServers(document: PolicyDocument): Mistake[] {
+  const names = listAt(document, ['admin_access', 'servers']).filter((name) => typeof name === 'string');
+  return listAt(document, ['regions']).flatMap((_, region) => {
+    const trail = ['regions', region, 'servers'];
+    return listAt(document, trail).flatMap((__, index) =>
+      unknownName(document, [...trail, index], names, 'admin_access.servers does not name it'),
+    );
+  });
 }
 
 function unknownName(

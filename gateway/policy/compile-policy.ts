@@ -34,7 +34,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health, facility, tls }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility, servers, tls }) => ({
       id,
       nodes,
       role,
@@ -46,6 +46,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         healthyAfter: health.healthy_after,
       },
       facility,
+      servers,
       tls: tls && {
         caFile: tls.ca && resolve(tls.ca),
         certFile: tls.cert && resolve(tls.cert),
