@@ -18,7 +18,8 @@ const LINE_BYTES = 107;
 const HEAD_BYTES = 16;
 /** Longest part behind the head of version 2; the specification asks for 216 at least, and extensions want room. */
 const BODY_BYTES = 4096;
-const PORT = /^(?:0|[1-9]\d{0,4})$/;
+const LINE_1 =
+  /^PROXY TCP(?<family>[46]) (?<source>[^ ]+) (?<destination>[^ ]+) (?<from>0|[1-9]\d{0,4}) (?<to>0|[1-9]\d{0,4})$/;
 
 /**
  * Reads the header that a load balancer puts before everything else on a connection, to say where it came from (the
@@ -48,24 +49,19 @@ function readVersion1(received: Buffer): ProxyHeader {
   const text = received.toString('latin1', 0, end);
   // Whatever else stands on such a line is to be passed over.
   if (/^PROXY UNKNOWN(?: [\x20-\x7e]*)?$/.test(text)) return { kind: 'whole', bytes, address: undefined };
-  const [, protocol, source = '', destination = '', from = '', to = '', ...rest] = text.split(' ');
-  const family = protocol === 'TCP4' ? 4 : protocol === 'TCP6' ? 6 : 0;
+  const parts = LINE_1.exec(text)?.groups;
+  if (parts === undefined) return BAD;
+  const { family, source = '', destination = '', from, to } = parts;
   const isGood =
-    family !== 0 &&
-    rest.length === 0 &&
-    isAddress(source, family) &&
-    isAddress(destination, family) &&
-    isPort(from) &&
-    isPort(to);
+    isAddress(source, Number(family)) &&
+    isAddress(destination, Number(family)) &&
+    Number(from) <= 65_535 &&
+    Number(to) <= 65_535;
   return isGood ? { kind: 'whole', bytes, address: source } : BAD;
 }
 
 function isAddress(text: string, family: number): boolean {
   return isIP(text) === family && !text.includes('%');
-}
-
-function isPort(text: string): boolean {
-  return PORT.test(text) && Number(text) <= 65_535;
 }
 
 function readVersion2(received: Buffer): ProxyHeader {
