@@ -45,7 +45,7 @@ const COMMANDS: Record<string, Command> = {
   explain: {
     summary: 'which route decides over a request, and why',
     usage: `zasov explain METHOD URL [--as session:SUBJECT@ACCOUNT|key:ID|admin:NAME] [--header 'K: V'] …
-                     [--client ADDRESS] [--policies DIR|FILE] [--json]`,
+                     [--client ADDRESS] [--policies DIR|FILE] [--data DIR] [--json]`,
     run: runExplain,
   },
   test: {
