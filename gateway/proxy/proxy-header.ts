@@ -49,15 +49,17 @@ function readVersion1(received: Buffer): ProxyHeader {
   const text = received.toString('latin1', 0, end);
   // Whatever else stands on such a line is to be passed over.
   if (/^PROXY UNKNOWN(?: [\x20-\x7e]*)?$/.test(text)) return { kind: 'whole', bytes, address: undefined };
+  const address = sourceOf(text);
+  return address === undefined ? BAD : { kind: 'whole', bytes, address };
+}
+
+/** The client's address on a line, if everything on it is as it must be. */
+function sourceOf(text: string): string | undefined {
   const parts = LINE_1.exec(text)?.groups;
-  if (parts === undefined) return BAD;
+  if (parts === undefined) return undefined;
   const { family, source = '', destination = '', from, to } = parts;
-  const isGood =
-    isAddress(source, Number(family)) &&
-    isAddress(destination, Number(family)) &&
-    Number(from) <= 65_535 &&
-    Number(to) <= 65_535;
-  return isGood ? { kind: 'whole', bytes, address: source } : BAD;
+  const areAddresses = isAddress(source, Number(family)) && isAddress(destination, Number(family));
+  return areAddresses && Number(from) <= 65_535 && Number(to) <= 65_535 ? source : undefined;
 }
 
 function isAddress(text: string, family: number): boolean {
