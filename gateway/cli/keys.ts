@@ -29,6 +29,8 @@ export const KEYS_USAGE = `zasov keys issue --account A --subject S [--label L] 
        zasov keys rotate ID [--overlap 1h] | revoke ID | import FILE
        each with [--data DIR] [--json]`;
 
+const STATES = ['active', 'expiring', 'rotated', 'expired', 'revoked'];
+
 type Flags = ReturnType<typeof readArguments>['values'];
 
 interface Issued {
@@ -102,6 +104,8 @@ function showIssued({ json }: Flags, value: unknown): number {
 }
 
 async function list(flags: Flags): Promise<number> {
+  if (flags.state !== undefined && !STATES.includes(flags.state))
+    throw new UsageError(`--state takes ${STATES.join(', ')}`);
   const query = new URLSearchParams();
   if (flags.account !== undefined) query.set('account', flags.account);
   if (flags.subject !== undefined) query.set('subject', flags.subject);

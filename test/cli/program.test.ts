@@ -54,6 +54,7 @@ await test('bad usage ends with 2 and says what would be right', async (t) => {
     [['keys'], /^usage: zasov keys issue/],
     [['keys', 'issue', '--account', 'a'], /^usage: zasov keys issue/],
     [['keys', 'list', 'more'], /^usage: zasov keys issue/],
+    [['keys', 'list', '--state', 'actve'], /--state takes active, expiring/],
     [['sessions', 'list', 'more', 'words'], /^usage: zasov sessions list/],
     [['sessions', 'revoke'], /name a session: .*; see zasov sessions --help/],
     [['regions', 'drain'], /^usage: zasov regions list/],
