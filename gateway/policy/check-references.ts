@@ -27,6 +27,7 @@ export function checkReferences(document: PolicyDocument): Mistake[] {
     ...uselessNodeTls(document),
     ...unknownRegions(document),
     ...unknownLimits(document),
+    ...proxyOfNobody(document),
     ...unknownServers(document),
     ...longGrace(document),
     ...unreachableRoutes(document),
@@ -168,6 +169,14 @@ function unknownName(
       suggestion: didYouMean(name, names),
     },
   ];
+}
+
+function proxyOfNobody(document: PolicyDocument): Mistake[] {
+  const trail = ['listen', 'public', 'proxy_protocol'];
+  const isAsked = valueAt(document.value, trail) === true;
+  if (!isAsked || !document.isWhole || listAt(document, ['trusted_proxies']).length > 0) return [];
+  const message = `${trailName(trail)}: with no trusted_proxies every connection would be refused`;
+  return [{ ...document.placeOfValue(trail), message }];
 }
 
 function longGrace(document: PolicyDocument): Mistake[] {

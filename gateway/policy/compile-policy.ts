@@ -27,7 +27,7 @@ const DEFAULT_GRACE_MS = 20_000;
 export function compilePolicy(settings: PolicySettings, outline: PolicyOutline): Policy {
   const { protection } = settings;
   return {
-    listen: settings.listen,
+    listen: { ...settings.listen, public: compilePublic(settings.listen.public) },
     workers: settings.workers,
     trustedProxies: networkList(settings.trusted_proxies),
     store: compileStore(settings.store),
@@ -90,6 +90,11 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
     strictTransport: compileStrictTransport(settings.headers),
     logLevel: settings.log.level,
   };
+}
+
+function compilePublic(settings: PolicySettings['listen']['public']): Policy['listen']['public'] {
+  const { address, port, proxy_protocol: proxyProtocol } = settings;
+  return { address, port, proxyProtocol };
 }
 
 /** The schema has seen to it that a Redis has exactly one way to be reached. */

@@ -263,7 +263,7 @@ interface ProtectionPolicy {
  */
 export interface Policy {
   readonly listen: {
-    readonly public: Endpoint;
+    readonly public: Endpoint & { readonly proxyProtocol: boolean };
     readonly admin: Endpoint;
     readonly ops: Endpoint;
     readonly redirect?: Endpoint | undefined;
