@@ -181,7 +181,7 @@ async function serveAlone(
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
   const { policy } = first;
-  await foundation.admins.guard.start(first.candidate);
+  await foundation.admins.guard.start(first.candidate, options.startsAsWritten);
   const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
@@ -238,7 +238,7 @@ async function supervise(
   const foundation = await openFoundation(options, first.policy, closers, hub);
   if (isKeyWithData(first.policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
   const { logger } = foundation;
-  await foundation.admins.guard.start(first.candidate);
+  await foundation.admins.guard.start(first.candidate, options.startsAsWritten);
   const node = await serveNode(
     foundation,
     {

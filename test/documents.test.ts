@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { test } from 'tap';
+import tap, { test } from 'tap';
 import { loadPolicy } from '../gateway/policy/load-policy.ts';
 import { createGatewayMetrics } from '../gateway/observability/gateway-metrics.ts';
 import { notInForce } from '../gateway/policy/not-in-force.ts';
@@ -23,6 +23,9 @@ import { temporaryDirectory } from './support/start-gateway.ts';
 
 const PROGRAM = resolve('gateway/zasov.mjs');
 const DEMO_MS = 20_000;
+
+// Many short programs, each of which is slow on a machine that is busy.
+tap.setTimeout(120_000);
 
 /** Everything that this version does not do, so that the README can be compared with it. */
 const ASKS_FOR_ALL = `

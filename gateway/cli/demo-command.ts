@@ -44,7 +44,7 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
   const keys = await issueDemoKeys(demo, values.data);
   // Before anything is printed: whoever reads the last line may stop it in the same moment.
   const stopped = untilStopped(() => void demo.gateway.reload());
-  const facts = { demo, keys, administrators, log: join(values.data, LOG_FILE) };
+  const facts = { demo, keys, administrators, data: values.data, log: join(values.data, LOG_FILE) };
   process.stdout.write(`${values.json ? readyLine(facts) : welcome(facts)}\n`);
   await stopped;
   await demo.stop();

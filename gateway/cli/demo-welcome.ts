@@ -10,6 +10,8 @@ interface DemoFacts {
   readonly demo: Demo;
   readonly keys: readonly DemoKey[];
   readonly administrators: readonly Enrolment[];
+  /** The data directory as it was named. */
+  readonly data: string;
   /** The file of the log. */
   readonly log: string;
 }
@@ -64,25 +66,35 @@ export function welcome(facts: DemoFacts): string {
   ].join('\n');
 }
 
-function tries({ demo: { gateway, nodes }, keys, administrators, log }: DemoFacts): string[] {
+function tries({ demo: { gateway, nodes, policies }, keys, administrators, data, log }: DemoFacts): string[] {
   const { listeners, trust } = gateway;
   const account = DEMO_LOGINS[0]?.account ?? 'acme';
   const first = accountUrl(listeners.public, account);
   const ca = trust?.caFile ?? 'CA';
+  // What the commands take by themselves needs no saying.
+  const place = data === 'var' ? '' : ` --data ${data}`;
   return [
     `  sign in at ${first}, open several tabs, and watch the one cookie change in the developer tools`,
     '  copy that cookie to curl and go on working: the copy dies, and takes the session with it',
-    `  open ${first}/.zasov/account            the own devices and API keys: see them, replace them, end them`,
-    `  curl -s --cacert ${ca} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' ${first}/api/v4/leads?limit=1`,
-    '  npx zasov keys list                     API keys: who has one, and when it goes',
-    '  npx zasov sessions list                 who is signed in, and how often the identifier changed',
-    '  npx zasov sessions revoke ID            live updates close at once, the next click asks to sign in',
+    `  open ${first}/.zasov/account: the own devices and API keys, to see, replace or end them`,
+    `  curl -s --cacert ${ca} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' '${first}/api/v4/leads?limit=1'`,
     ...adminTries(administrators, accountUrl(listeners.admin, account), first, ca),
-    `  curl -s ${listeners.ops}/metrics | grep zasov_`,
-    `  kill -9 ${nodes[0]?.pid ?? ''}                            a region is gone; its accounts move on, still signed in`,
-    '  edit policies/ and save                 a mistake is refused with its line, a good set is in force at once',
-    `  tail -f ${log}                  one line for each request, and no secret in any of them`,
+    ...lineUp([
+      [`npx zasov keys list${place}`, 'API keys: who has one, and when it goes'],
+      [`npx zasov sessions list${place}`, 'who is signed in, and how often the identifier changed'],
+      [`npx zasov sessions revoke ID${place}`, 'live updates close at once, the next click asks to sign in'],
+      [`npx zasov admins list${place}`, 'the two administrators, and what waits for a signature'],
+      [`curl -s ${listeners.ops}/metrics | grep zasov_`, 'what the gateway counts'],
+      [`kill -9 ${nodes[0]?.pid ?? ''}`, 'a region is gone; its accounts move on, still signed in'],
+      [`edit ${policies} and save`, 'a mistake is refused with its line, a good set is in force at once'],
+      [`tail -f ${log}`, 'one line for each request, and no secret in any of them'],
+    ]),
   ];
+}
+
+function lineUp(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([act]) => act.length));
+  return rows.map(([act, outcome]) => `  ${act.padEnd(width)}  ${outcome}`);
 }
 
 function adminTries(
@@ -96,7 +108,6 @@ function adminTries(
     `  open ${publicOrigin}/admin: there is no such page`,
     `  import ${anna.pkcs12_file ?? ''} into a browser, open ${panel}/admin and sign in as anna: there it is`,
     `  curl -s --cacert ${ca} --cert ${anna.cert_file} --key ${anna.key_file ?? ''} ${panel}/.zasov/admin/approvals`,
-    '  npx zasov admins list                   the two administrators, and what waits for a signature',
   ];
 }
 

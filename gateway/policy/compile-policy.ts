@@ -27,14 +27,14 @@ const DEFAULT_GRACE_MS = 20_000;
 export function compilePolicy(settings: PolicySettings, outline: PolicyOutline): Policy {
   const { protection } = settings;
   return {
-    listen: settings.listen,
+    listen: { ...settings.listen, public: compilePublic(settings.listen.public) },
     workers: settings.workers,
     trustedProxies: networkList(settings.trusted_proxies),
     store: compileStore(settings.store),
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health, facility, tls }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility, servers, tls }) => ({
       id,
       nodes,
       role,
@@ -46,6 +46,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         healthyAfter: health.healthy_after,
       },
       facility,
+      servers,
       tls: tls && {
         caFile: tls.ca && resolve(tls.ca),
         certFile: tls.cert && resolve(tls.cert),
@@ -89,6 +90,11 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
     strictTransport: compileStrictTransport(settings.headers),
     logLevel: settings.log.level,
   };
+}
+
+function compilePublic(settings: PolicySettings['listen']['public']): Policy['listen']['public'] {
+  const { address, port, proxy_protocol: proxyProtocol } = settings;
+  return { address, port, proxyProtocol };
 }
 
 /** The schema has seen to it that a Redis has exactly one way to be reached. */

@@ -3,23 +3,32 @@ import { z } from 'zod';
 import { byteSize, duration } from './measure-schema.ts';
 import { certificateHost, filePath, hostPort, listenAddress, secret, url, word } from './name-schema.ts';
 import { network } from './pattern-schema.ts';
-import { alternatives, choice, list, packWording, section, wholeNumber } from './wording.ts';
+import { alternatives, choice, flag, list, packWording, section, wholeNumber } from './wording.ts';
 
-function endpoint(address: string, port: number, meaning: string) {
-  return section({
+function endpointShape(address: string, port: number) {
+  return {
     address: listenAddress()
       .prefault(address)
       .describe(
         `Address to listen on. Default ${address}; 0.0.0.0 and :: mean every network of this machine.`,
       ),
     port: wholeNumber(0, 65_535).prefault(port).describe(`TCP port, 0 takes a free one. Default ${port}.`),
-  })
-    .prefault({})
-    .describe(meaning);
+  };
+}
+
+function endpoint(address: string, port: number, meaning: string) {
+  return section(endpointShape(address, port)).prefault({}).describe(meaning);
 }
 
 export const listenSchema = section({
-  public: endpoint('0.0.0.0', 8443, 'Where browsers and integrations come: TLS, HTTP/2 and HTTP/1.1.'),
+  public: section({
+    ...endpointShape('0.0.0.0', 8443),
+    proxy_protocol: flag(
+      'Every connection comes from one of trusted_proxies and begins with a PROXY header (version 1 or 2); others are refused. Changes with a restart.',
+    ),
+  })
+    .prefault({})
+    .describe('Where browsers and integrations come: TLS, HTTP/2 and HTTP/1.1.'),
   admin: endpoint(
     '127.0.0.1',
     8444,

@@ -65,6 +65,7 @@ function compareBounds(
   const lines: string[] = [];
   if (old.limit !== undefined && route.limit !== old.limit)
     lines.push(`${name}: limit ${old.limit} → ${route.limit ?? 'none'}`);
+  lines.push(...compareHeaders(name, old, route));
   const [oldBytes, newBytes] = [
     old.body_bytes ?? before.protection.body_bytes,
     route.body_bytes ?? after.protection.body_bytes,
@@ -74,6 +75,13 @@ function compareBounds(
   if (isOwn && newBytes > oldBytes) lines.push(`${name}: body_bytes ${oldBytes} → ${newBytes}`);
   if (old.writes && !route.writes) lines.push(`${name}: writes true → false`);
   return lines;
+}
+
+/** What is said to browsers: any other value of its own, since which protects more is not for this file to say. */
+function compareHeaders(name: string, old: RouteSettings, route: RouteSettings): string[] {
+  const isOther = (part: 'headers' | 'cors') => JSON.stringify(route[part]) !== JSON.stringify(old[part]);
+  const lines = isOther('headers') ? [`${name}: other headers`] : [];
+  return route.cors !== undefined && isOther('cors') ? [...lines, `${name}: other cors`] : lines;
 }
 
 /** Whether nobody gets in by the one who did not by the other. Sessions and keys are different people's. */

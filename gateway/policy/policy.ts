@@ -55,6 +55,8 @@ interface RegionPolicy {
     | undefined;
   /** Where the key is that signs the signals of its data centre. */
   readonly facility?: { readonly secret: SecretReference } | undefined;
+  /** Those of `adminAccess.servers` that stand there. */
+  readonly servers: readonly string[];
 }
 
 /** Which region answers for which account. */
@@ -261,7 +263,7 @@ interface ProtectionPolicy {
  */
 export interface Policy {
   readonly listen: {
-    readonly public: Endpoint;
+    readonly public: Endpoint & { readonly proxyProtocol: boolean };
     readonly admin: Endpoint;
     readonly ops: Endpoint;
     readonly redirect?: Endpoint | undefined;

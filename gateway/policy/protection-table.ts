@@ -110,6 +110,13 @@ const TABLE: readonly Row[] = [
   row('api_keys.rotate_on', ({ api_keys: keys }) => keys?.rotate_on ?? ['age', 'credential_change'], lost),
   row('api_keys.imported', ({ api_keys: keys }) => keys?.imported ?? 'refuse', weaker('accept', 'refuse')),
 
+  row('api_keys.own_keys', ({ api_keys: keys }) => keys?.own_keys ?? 0, larger),
+  row('api_keys.upstream.observe', ({ api_keys: keys }) => keys?.upstream?.observe ?? [], added),
+
+  // Whether a header protects less than another is not for this table to say.
+  row('headers', ({ headers }) => headers, other),
+  row('cors', ({ cors }) => cors, opened),
+
   row('admin_access.networks', (all) => all.admin_access.networks, moreNetworks),
   row('admin_access.passkey', (all) => all.admin_access.passkey, weaker('off', 'require')),
   row('admin_access.approval_expires', (all) => all.admin_access.approval_expires, larger),
@@ -133,6 +140,11 @@ const TABLE: readonly Row[] = [
   row('backup.drill_every', ({ backup }) => backup?.drill_every, looser(larger)),
   row('backup.include', ({ backup }) => backup?.include, looser(lost)),
 ];
+
+/** Other sites' scripts: less than before is more protection only when nothing is left. */
+function opened(before: unknown, after: unknown): boolean {
+  return after !== undefined && other(before, after);
+}
 
 function smallerFlag(before: boolean, after: boolean): boolean {
   return before && !after;

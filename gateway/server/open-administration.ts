@@ -1,8 +1,6 @@
 import type { AdminServices } from '../pipeline/admin-services.ts';
 import type { DrawConsole } from '../pipeline/console-facts.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { Policy } from '../policy/policy.ts';
-import type { RegionConditions } from '../upstream/region-condition.ts';
 import { AdminDoor } from './admin-door.ts';
 import { type ConsoleSources, createAdminApiPage, createConsolePage } from './admin-pages.ts';
 import { createAdminService } from './admin-service.ts';
@@ -40,12 +38,9 @@ export function openAdministration(
     metrics,
     refusals,
     servers: () => policy().adminAccess.servers,
-    isSealed: (server) => standsInSealed(server, policy(), regions.conditions),
+    regions: () => policy().regions,
+    conditions: regions.conditions,
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
-  });
-  // Nothing says in which region a server stands that is no node of the CRM, so all are cut.
-  regions.conditions.onChange((_region, condition) => {
-    if (condition === 'sealed') tunnels.cut('region sealed');
   });
   return {
     services: createAdminService(audit, [
@@ -65,13 +60,4 @@ export function openAdministration(
         networks: () => policy().adminAccess.networks,
       }),
   };
-}
-
-/** Whether a server is on a machine of a sealed region, as far as the policy tells. */
-function standsInSealed(server: string, { regions }: Policy, conditions: RegionConditions): boolean {
-  const host = server.slice(0, server.lastIndexOf(':'));
-  return regions.some(
-    ({ id, nodes }) =>
-      conditions.of(id) === 'sealed' && nodes.some((origin) => new URL(origin).hostname === host),
-  );
 }

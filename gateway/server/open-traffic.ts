@@ -66,6 +66,7 @@ export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
     limits,
     handler,
     clients,
+    proxies: policy.listen.public.proxyProtocol ? policy.trustedProxies : undefined,
     refused: (reason) => parts.metrics.connectionsRefused.child({ reason }).inc(),
   });
   endpoint.bind(publicListener.server);

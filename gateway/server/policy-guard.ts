@@ -1,6 +1,7 @@
 import type { AdminRegister } from '../admin/admin-register.ts';
 import type { SignedRecords } from '../admin/signed-records.ts';
 import type { AuditSink } from '../core/audit-event.ts';
+import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { policySchema } from '../policy/policy-schema.ts';
@@ -25,13 +26,22 @@ export interface PolicyGuardParts {
   readonly register: AdminRegister;
   readonly keyring: Keyring;
   readonly data: string;
+  readonly clock: Clock;
   readonly audit: AuditSink;
 }
 
 /** What the records say of a set that is held; nothing when none is. */
 type HeldRecord = HeldPolicy | Record<string, never>;
 
+/** A set that both have approved. */
+interface ApprovedPolicy {
+  readonly policy: string;
+  readonly at_ms: number;
+}
+
 const APPROVED = 50;
+/** How long an approval waits for the nodes to take the set. What is in force needs none any more. */
+const APPROVAL_MS = 24 * 3_600_000;
 
 /** What the log says. */
 export const HELD =
@@ -88,9 +98,11 @@ export class PolicyGuard {
   /**
    * Takes the set that a node starts with: the one before on this node, whatever the files say now.
    *
+   * @param isAsWritten takes it without a comparison.
    * @throws GatewayError `internal` when a node that has kept nothing comes with less protection than the others have.
    */
-  async start(first: CandidatePolicy): Promise<void> {
+  async start(first: CandidatePolicy, isAsWritten = false): Promise<void> {
+    if (isAsWritten) return this.accept(first);
     const kept = await readKeptPolicy(this.#parts.data, this.#parts.keyring);
     const held = kept?.contentHash === first.contentHash ? undefined : await this.judge(first);
     if (held === undefined) return this.accept(first);
@@ -109,12 +121,15 @@ export class PolicyGuard {
    * @throws the system's error when it cannot be kept on this node; a store that is away is no reason to wait.
    */
   async accept(next: CandidatePolicy): Promise<void> {
+    const { raw, contentHash } = next;
+    const before = this.#inForce?.contentHash;
     this.#inForce = next;
     this.#held = undefined;
     if (!this.#isGuarding) return;
-    const { raw, contentHash } = next;
+    const kept = before ?? (await readKeptPolicy(this.#parts.data, this.#parts.keyring))?.contentHash;
     await keepPolicy(this.#parts.data, this.#parts.keyring, { raw, contentHash });
     await this.#put<KeptPolicy>('protection', () => ({ raw, contentHash })).catch(() => undefined);
+    if (kept !== contentHash) await this.#spend(kept).catch(() => undefined);
     await this.#clear(contentHash).catch(() => undefined);
     this.#told ??= '';
   }
@@ -124,16 +139,18 @@ export class PolicyGuard {
     if (this.#inForce !== undefined && this.#held === undefined) await this.accept(this.#inForce);
   }
 
-  /** Whether both have approved a set. @throws as {@link judge}. */
+  /** Whether both have approved a set, not long ago, and it was not replaced since. @throws as {@link judge}. */
   async isApproved(contentHash: string): Promise<boolean> {
-    const found = await this.#parts.signed.read<string[]>('admin', 'approved-policies');
-    return found?.value.includes(contentHash) === true;
+    const found = await this.#parts.signed.read<ApprovedPolicy[]>('admin', 'approved-policies');
+    const sinceMs = this.#parts.clock.now() - APPROVAL_MS;
+    return found?.value.some(({ policy, at_ms }) => policy === contentHash && at_ms > sinceMs) === true;
   }
 
   /** Lets a set be put into force, on every node; called with both signatures checked. */
   async approve(contentHash: string): Promise<void> {
-    await this.#put<string[]>('approved-policies', (list = []) =>
-      list.includes(contentHash) ? undefined : [contentHash, ...list].slice(0, APPROVED),
+    const approved = { policy: contentHash, at_ms: this.#parts.clock.now() };
+    await this.#put<ApprovedPolicy[]>('approved-policies', (list = []) =>
+      [approved, ...list.filter(({ policy }) => policy !== contentHash)].slice(0, APPROVED),
     );
   }
 
@@ -166,6 +183,15 @@ export class PolicyGuard {
     if (!isNew) return;
     await this.#parts.audit.commit({ event: 'policy.held', facts: { ...held } });
     await this.#put<HeldRecord>('held-policy', () => held);
+  }
+
+  /** An approval is good for one time: what was replaced does not come back by it. */
+  async #spend(contentHash: string | undefined): Promise<void> {
+    await this.#put<ApprovedPolicy[]>('approved-policies', (list = []) =>
+      list.some(({ policy }) => policy === contentHash)
+        ? list.filter(({ policy }) => policy !== contentHash)
+        : undefined,
+    );
   }
 
   async #clear(contentHash: string): Promise<void> {

@@ -59,9 +59,11 @@ export async function chooseFirstPolicy(options: {
   readonly policies: string;
   readonly data: string;
   readonly environment: Environment;
+  readonly startsAsWritten?: boolean;
 }): Promise<FirstPolicy> {
   const { data, environment, policies } = options;
   const onDisk = { ...readFirstPolicy(options), path: policies, isKept: false };
+  if (options.startsAsWritten === true) return onDisk;
   const kept = await readKeptPolicy(data, await readKeyring(onDisk.policy, data, environment));
   if (kept === undefined || kept.contentHash === onDisk.candidate.contentHash) return onDisk;
   const parsed = policySchema.safeParse(kept.raw);

@@ -15,6 +15,8 @@ export interface GatewayOptions {
   /** Where the log goes instead of standard error: a file of the data directory, appended to. */
   readonly logFile?: string | undefined;
   readonly clock?: Clock;
+  /** Set for the demo, which writes its policies anew: a start takes them as they are, whatever was kept before. */
+  readonly startsAsWritten?: boolean;
   /** Enrolled on the very first start where the policies name nobody; the demo's. */
   readonly firstAdministrators?: readonly Administrator[] | undefined;
 }

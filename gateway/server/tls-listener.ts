@@ -6,9 +6,11 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
+import type { NetworkList } from '../core/network.ts';
 import type { ClientConnections, ConnectionRefusal } from './client-connections.ts';
 import { Http1Server, type ListenerLimits, type MessageHandler } from './http1-server.ts';
 import { Http2Server } from './http2-server.ts';
+import { takeProxyHeader } from './proxied-socket.ts';
 import { StalledSockets } from './stalled-sockets.ts';
 
 /** What a listener is made of. */
@@ -19,7 +21,9 @@ interface ListenerSettings {
   /** Bounds what one client may open. */
   readonly clients: ClientConnections;
   /** Told of each connection that is refused before its handshake. */
-  refused?(reason: ConnectionRefusal): void;
+  refused?(reason: ConnectionRefusal | 'proxy'): void;
+  /** Set where every connection begins with a PROXY header: who may send one. */
+  readonly proxies?: NetworkList | undefined;
   /** Told of each connection when its handshake is through. @returns whether it may have more than one answer. */
   admit?(socket: TLSSocket): boolean;
   /** Told of each handshake that failed. */
@@ -40,6 +44,8 @@ export class TlsListener {
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<TLSSocket>();
+  /** Clients of connections that came through a proxy. */
+  readonly #claimed = new Map<string, { readonly address: string }>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #settings: ListenerSettings;
 
@@ -111,7 +117,37 @@ export class TlsListener {
   }
 
   #open(socket: Socket): void {
+    const { proxies } = this.#settings;
     const address = socket.remoteAddress ?? '';
+    if (proxies === undefined) this.#take(socket, address);
+    else if (proxies.includes(address))
+      takeProxyHeader(socket, (client) => this.#takeProxied(socket, client));
+    else {
+      // Whoever could write such a header could be anybody.
+      this.#settings.refused?.('proxy');
+      socket.resetAndDestroy();
+    }
+  }
+
+  /** From here on the connection is the client's, as its proxy said. @returns false when nobody knows whose it is. */
+  #nameClient(socket: TLSSocket): boolean {
+    const entry = this.#claimed.get(connectionKey(socket));
+    if (entry === undefined) socket.destroy();
+    else Object.defineProperty(socket, 'remoteAddress', { value: entry.address });
+    return entry !== undefined;
+  }
+
+  #takeProxied(socket: Socket, address: string): void {
+    const key = connectionKey(socket);
+    const entry = { address };
+    this.#claimed.set(key, entry);
+    socket.once('close', () => {
+      if (this.#claimed.get(key) === entry) this.#claimed.delete(key);
+    });
+    this.#take(socket, address);
+  }
+
+  #take(socket: Socket, address: string): void {
     const refusal = this.#settings.clients.open(address);
     if (refusal !== undefined) {
       this.#settings.refused?.(refusal);
@@ -124,6 +160,7 @@ export class TlsListener {
   }
 
   #connect(socket: TLSSocket): void {
+    if (this.#settings.proxies !== undefined && !this.#nameClient(socket)) return;
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.setNoDelay(true);
@@ -133,6 +170,11 @@ export class TlsListener {
     if (socket.alpnProtocol === 'h2') this.#http2.connect(socket, isLast);
     else this.#http1.connect(socket, isLast);
   }
+}
+
+/** One connection among those that are open: the proxy's address and port. */
+function connectionKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** The origin under which a bound listener is reached from this machine; a wildcard address becomes loopback. */

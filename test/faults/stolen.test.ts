@@ -3,7 +3,7 @@
  * or names a customer. The master key is not among the loot; where it lies is the operator's choice.
  */
 import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tap, { test } from 'tap';
 
@@ -88,6 +88,18 @@ async function useEverything(
   return { needles, key: rotated.key, client };
 }
 
+/** Whether a gateway starts on a directory, for a moment. */
+async function startsOn(policy: string, data: string): Promise<string> {
+  return await startGateway(policy, data).then(
+    async ({ program }) => {
+      await program.stop();
+      return 'it started';
+    },
+    (error: unknown) =>
+      String(error).includes('used with another master key') ? 'it was refused' : String(error),
+  );
+}
+
 await test('a stolen disk without the master key holds nothing that authenticates, decrypts or names a customer', async (t) => {
   const crm = await startSmallCrm();
   const policy = policyOf(crm, '');
@@ -128,6 +140,8 @@ await test('a stolen disk without the master key holds nothing that authenticate
 
   // The thief runs it, with a master key of his own.
   client.close();
+  t.equal(await startsOn(policyOf(crm, ''), loot), 'it was refused', 'which is not the one of this disk');
+  rmSync(join(loot, 'master.check'));
   const thief = await startGateway(policyOf(crm, ''), loot);
   t.teardown(async () => {
     await thief.program.stop();

@@ -23,6 +23,10 @@ export const BAD_LIMITS: readonly [policy: string, ...says: string[]][] = [
     '4:11: limits: not a name: " ". Allowed: letters, digits, spaces, dots, - and _, 64 at most, beginning with a letter or digit',
   ],
   [
+    `${GOOD}listen: { public: { proxy_protocol: true } }\n`,
+    '4:37: listen.public.proxy_protocol: with no trusted_proxies every connection would be refused',
+  ],
+  [
     `${GOOD}cors: { origins: ["*"], credentials: true }\n`,
     '4:7: cors: any site could act as whoever is signed in. Allowed: origins by name, or credentials: false',
   ],

@@ -267,6 +267,11 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     '4:144: api_keys.upstream.observe[0].credential: not a place of a value: "form.a". Allowed: json.a.b, header.NAME',
   ],
 
+  [
+    `regions: [{ id: a, nodes: ["http://h:1"], servers: ["db:23"] }]\n${T}sessions: {}\nadmin_access: { servers: ["db:22"] }\n`,
+    '1:53: regions[0].servers[0]: admin_access.servers does not name it: "db:23"; did you mean "db:22"? Allowed: db:22',
+  ],
+
   // Secrets are never repeated.
   [
     `${GOOD}secrets: { master_key: hunter2 }\n`,

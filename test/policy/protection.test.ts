@@ -85,6 +85,18 @@ const ROUTES: readonly [
     ['app /** session body_bytes: 2KiB'],
     /body_bytes 1024 → 2048/,
   ],
+  [
+    'other sites’ scripts',
+    ['app /** session'],
+    ['app /** session cors: { origins: ["https://shop.example"] }'],
+    /"app": other cors/,
+  ],
+  [
+    'no security header',
+    ['app /** session'],
+    ['app /** session headers: { nosniff: false }'],
+    /"app": other headers/,
+  ],
   ['a smaller body', ['app /** session'], ['app /** session body_bytes: 2KiB'], undefined],
 ];
 
@@ -135,6 +147,9 @@ const FIELDS: readonly [stronger: string, weaker: string][] = [
   ['api_keys: {}', 'api_keys: { overlap: 1h }'],
   ['api_keys: {}', 'api_keys: { rotate_on: [age] }'],
   ['api_keys: {}', 'api_keys: { imported: accept }'],
+  ['api_keys: {}', 'api_keys: { own_keys: 2 }'],
+  ['log: {}', 'cors: { origins: ["https://shop.example"] }'],
+  ['headers: {}', 'headers: { nosniff: false }'],
   ['admin_access: { networks: [10.0.0.0/8] }', 'admin_access: {}'],
   ['admin_access: { networks: [10.0.0.0/8] }', 'admin_access: { networks: [10.0.0.0/8, 192.0.2.0/24] }'],
   ['admin_access: {}', 'admin_access: { passkey: "off" }'],
@@ -186,7 +201,7 @@ void test('every field of the table is lowered in one direction only, and said w
   for (const [stronger, weaker] of FIELDS) {
     const [before, after] = [goodPolicy(t, withSection(stronger)), goodPolicy(t, withSection(weaker))];
     t.match(loweredProtection(before, after), [/^[\w.]+: .+ → .+$/], `${stronger} → ${weaker}`);
-    const isEither = /begin|credential_change|^audit|per: session|dir: \/b/.test(weaker);
+    const isEither = /begin|credential_change|^audit|^headers|per: session|dir: \/b/.test(weaker);
     const back = loweredProtection(after, before);
     t.equal(back.length, isEither ? 1 : 0, `${weaker} → ${stronger}: ${back.join()}`);
     t.same(loweredProtection(before, before), []);
