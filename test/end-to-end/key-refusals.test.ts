@@ -7,6 +7,7 @@ const POLICY = `
 tls: { certificates: [{ hosts: [localhost], self_signed: true }] }
 regions: [{ id: home, nodes: ["http://127.0.0.1:9"], role: primary }]
 routes: [{ name: api, match: { path: "/**" }, access: api_key }]
+sessions: {}
 api_keys: {}
 `;
 
