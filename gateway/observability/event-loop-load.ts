@@ -9,7 +9,7 @@ const SAMPLES = 3;
 /** A level is left when every delay of this time was shorter than half of its threshold. */
 const CALM_MS = 1000;
 /** Delays in milliseconds from which on levels 1, 2 and 3 hold. */
-const THRESHOLDS = [100, 250, 600] as const;
+const THRESHOLDS = [200, 500, 1000] as const;
 
 /**
  * Measures how late the event loop is and says how much of the load should be turned away. What counts is the

@@ -167,7 +167,7 @@ export const protectionSchema = section({
     .describe('Largest request body of routes without body_bytes of their own. Default 64MiB.'),
   header_timeout: duration('1s', '5m')
     .prefault('10s')
-    .describe('How long a request head may take. Default 10s.'),
+    .describe('How long a handshake, and then a request head, may take. Default 10s.'),
   body_idle_timeout: duration('1s', '1h')
     .prefault('30s')
     .describe(

@@ -30,7 +30,6 @@ interface ListenerSettings {
   failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
 }
 
-const HANDSHAKE_MS = 10_000;
 const SWEEP_MS = 1000;
 const BUFFER_BYTES = 64 * 1024;
 
@@ -57,7 +56,7 @@ export class TlsListener {
     this.#tls = createTlsServer({
       ...settings.tls,
       ALPNProtocols: ['h2', 'http/1.1'],
-      handshakeTimeout: HANDSHAKE_MS,
+      handshakeTimeout: settings.limits.headerTimeoutMs,
       highWaterMark: BUFFER_BYTES,
     });
     this.#front = createServer({ highWaterMark: BUFFER_BYTES }, (socket) => this.#open(socket));

@@ -56,9 +56,9 @@ await test('nobody is turned away while the loop is in time', async (t) => {
 });
 
 for (const [stoppedMs, level, statuses] of [
-  [190, 1, [503, 200, 200]],
-  [380, 2, [503, 503, 200]],
-  [800, 3, [503, 503, 503]],
+  [320, 1, [503, 200, 200]],
+  [650, 2, [503, 503, 200]],
+  [1200, 3, [503, 503, 503]],
 ] as const)
   await test(`a loop that is late by ${stoppedMs} ms turns away ${['strangers', 'programs too', 'people too'][level - 1]}`, async (t) => {
     let isEnough = false;

@@ -23,7 +23,7 @@ await test('a loop that is in time, or late now and then, is not overloaded', (t
   const { load, run } = loopOf();
   t.equal(run(2, 5000), 0);
   for (let round = 0; round < 20; round += 1) {
-    run(700, 700);
+    run(1100, 1100);
     t.equal(run(2, 300), 0, 'one long pause is a collection of garbage, not a load');
   }
   t.equal(load.level, 0);
@@ -32,10 +32,10 @@ await test('a loop that is in time, or late now and then, is not overloaded', (t
 
 await test('a loop that stays late turns away more the later it is', (t) => {
   for (const [delayMs, level] of [
-    [90, 0],
-    [110, 1],
-    [260, 2],
-    [650, 3],
+    [190, 0],
+    [210, 1],
+    [510, 2],
+    [1050, 3],
   ] as const)
     t.equal(loopOf().run(delayMs, 3000), level, `${delayMs} ms`);
   t.end();
@@ -43,7 +43,7 @@ await test('a loop that stays late turns away more the later it is', (t) => {
 
 await test('the levels are left one after the other, each after a second of calm', (t) => {
   const { run } = loopOf();
-  t.equal(run(700, 3000), 3);
+  t.equal(run(1100, 5000), 3);
   const levels = Array.from({ length: 100 }, () => run(1, 51));
   t.strictSame([...new Set(levels)], [3, 2, 1, 0]);
   for (const level of [2, 1])
@@ -53,8 +53,8 @@ await test('the levels are left one after the other, each after a second of calm
 
 await test('a load that just bears what is left is not let in again at once', (t) => {
   const { run } = loopOf();
-  t.equal(run(150, 2000), 1);
-  t.equal(run(60, 5000), 1, 'half of the threshold is not calm');
+  t.equal(run(250, 2000), 1);
+  t.equal(run(120, 5000), 1, 'half of the threshold is not calm');
   t.equal(run(10, 3000), 0);
   t.end();
 });
