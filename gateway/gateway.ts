@@ -9,6 +9,7 @@ import { createAccountPage } from './console/account-page.ts';
 import { GatewayError } from './core/gateway-error.ts';
 import { createAssertionKey } from './crypto/assertion-key.ts';
 import { OwnWrites } from './pipeline/own-writes.ts';
+import { leaveNodes } from './pipeline/leave-nodes.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
@@ -24,13 +25,19 @@ import {
   trustOf,
 } from './server/foundation.ts';
 import { openFoundation } from './server/open-foundation.ts';
+import { openLoad } from './server/open-load.ts';
 import { openListeners } from './server/open-listeners.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { openLimits } from './server/open-limits.ts';
 import { isKeyWithData } from './server/read-keyring.ts';
-import { readFirstPolicy, readPolicies } from './server/read-policies.ts';
+import {
+  chooseFirstPolicy,
+  type FirstPolicy,
+  readFirstPolicy,
+  readPolicies,
+} from './server/read-policies.ts';
 import type { Gateway, GatewayOptions } from './server/running-gateway.ts';
 import { serveNode } from './server/serve-node.ts';
 import type { Supervisor } from './server/supervisor.ts';
@@ -56,15 +63,16 @@ const CERTIFICATES_MS = 12 * 3_600_000;
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const closers: Closers = [];
   try {
-    const { policy, notices } = readFirstPolicy(options);
+    const first = await chooseFirstPolicy(options);
     await mkdir(options.data, { recursive: true, mode: 0o700 });
+    const { policy, notices } = first;
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
-    if (count > 1) return await supervise(options, policy, count, closers);
+    if (count > 1) return await supervise(options, first, count, closers);
     const foundation = await openFoundation(options, policy, closers);
     if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
     for (const setting of notices)
       foundation.logger.warn('a setting is not in force in this version', { setting });
-    return await serveAlone(options, foundation, policy, closers);
+    return await serveAlone(options, foundation, first, closers);
   } catch (error) {
     await closeAll(closers);
     throw error;
@@ -89,7 +97,7 @@ export async function composeWorker(
       // Counted for the whole node; a supervisor that says nothing leaves this worker to its own count.
       takeAnonymous: (network, countHere) => link.takeAnonymous(network).catch(() => countHere(network)),
     });
-    const traffic = await openTraffic({ ...parts, policy, shared: start });
+    const traffic = await openTraffic({ ...parts, policy, metrics: foundation.metrics, shared: start });
     closers.push(() => traffic.close());
     const { registry, sessions, apiKeys } = foundation;
     return {
@@ -98,6 +106,7 @@ export async function composeWorker(
       apiKeys,
       ...parts,
       traffic,
+      crowdedFrom: Math.ceil(policy.protection.connectionsPerClient / (2 * start.share)),
       source,
       close: () => closeAll(closers),
     };
@@ -140,9 +149,19 @@ async function prepareTraffic(
     report: createRequestReport(metrics, logger, foundation.audit),
     administration: administration.services,
     ownWrites: new OwnWrites(policy.workers === 1 && policy.store.kind === 'embedded'),
+    load: openLoad(foundation, closers),
     ...limits.services,
     takeAnonymous: (network) => own.takeAnonymous(network, (counted) => inForce.takeAnonymous(counted)),
   });
+  closers.push(
+    leaveNodes(
+      inForce,
+      foundation.regions.conditions,
+      pipeline.streams,
+      ({ region, origin }, ending, streams) =>
+        logger.warn('streams left a node', { region, node: origin, ending, streams }),
+    ),
+  );
   collectTraffic(foundation, inForce, endpoint);
   const failed = reportFailure(foundation, 'a session tick failed');
   closers.push(
@@ -156,11 +175,13 @@ async function prepareTraffic(
 async function serveAlone(
   options: GatewayOptions,
   foundation: Foundation,
-  policy: Policy,
+  first: FirstPolicy,
   closers: Closers,
 ): Promise<Gateway> {
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
+  const { policy } = first;
+  await foundation.admins.guard.start(first.candidate, options.startsAsWritten);
   const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
     read: () => readPolicies(policies, environment),
@@ -183,7 +204,9 @@ async function serveAlone(
     foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
     watchSources(policies, () => inForce, changed),
+    foundation.admins.onPolicyApproved(() => void reload().catch(failure('a reload failed'))),
   );
+  if (first.isKept) await reload();
   open.setReady(true);
   logger.info('serving', { version, ...open.listeners });
   foundation.audit.note(startEvent(version, policy));
@@ -206,19 +229,21 @@ async function serveAlone(
 /** Has worker processes serve and looks after them. */
 async function supervise(
   options: GatewayOptions,
-  policy: Policy,
+  first: FirstPolicy,
   count: number,
   closers: Closers,
 ): Promise<Gateway> {
   let supervisor: Supervisor | undefined;
   const hub = new RelayHub(() => supervisor?.workers ?? []);
-  const foundation = await openFoundation(options, policy, closers, hub);
-  if (isKeyWithData(policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
+  const foundation = await openFoundation(options, first.policy, closers, hub);
+  if (isKeyWithData(first.policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
   const { logger } = foundation;
+  await foundation.admins.guard.start(first.candidate, options.startsAsWritten);
   const node = await serveNode(
     foundation,
     {
       policies: options.policies,
+      firstPolicies: first.path,
       logFile: options.logFile,
       count,
       hub,
@@ -229,8 +254,9 @@ async function supervise(
     },
     closers,
   );
+  if (first.isKept) await node.reload();
   logger.info('serving', { version: options.version, workers: count, ...node.listeners });
-  foundation.audit.note(startEvent(options.version, policy, count));
+  foundation.audit.note(startEvent(options.version, first.policy, count));
   return {
     listeners: node.listeners,
     trust: trustOf(node.authority),

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { test } from 'tap';
+import tap, { test } from 'tap';
 import { loadPolicy } from '../gateway/policy/load-policy.ts';
 import { createGatewayMetrics } from '../gateway/observability/gateway-metrics.ts';
 import { notInForce } from '../gateway/policy/not-in-force.ts';
@@ -24,9 +24,12 @@ import { temporaryDirectory } from './support/start-gateway.ts';
 const PROGRAM = resolve('gateway/zasov.mjs');
 const DEMO_MS = 20_000;
 
+// Many short programs, each of which is slow on a machine that is busy.
+tap.setTimeout(120_000);
+
 /** Everything that this version does not do, so that the README can be compared with it. */
 const ASKS_FOR_ALL = `
-regions: [{ id: a, nodes: ["http://127.0.0.1:9101"], role: primary, facility: { secret: "env:SECRET" } }]
+regions: [{ id: a, nodes: ["http://127.0.0.1:9101"], role: primary }]
 routes: [{ name: all, match: { path: "/**" }, access: session, writes: true }]
 sessions: { device: require }
 secrets: { master_key: "env:SECRET" }
@@ -44,9 +47,15 @@ backup: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqm
 
 const read = (file: string): string => readFileSync(file, 'utf8');
 const documents = new Map(
-  ['README.md', 'README.ru.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/scale.md'].map(
-    (file) => [file, read(file)],
-  ),
+  [
+    'README.md',
+    'README.ru.md',
+    'SECURITY.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    'docs/scale.md',
+    'docs/facility.md',
+  ].map((file) => [file, read(file)]),
 );
 const readme = documents.get('README.md') ?? '';
 const russian = documents.get('README.ru.md') ?? '';

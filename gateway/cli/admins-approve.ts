@@ -21,6 +21,7 @@ export interface AdminsOverview {
   readonly since: string | null;
   readonly fault: string | null;
   readonly policy: readonly Shown[] | null;
+  readonly held: { readonly policy: string; readonly changes: readonly string[] } | null;
   readonly proposals: readonly ProposalRow[];
 }
 
@@ -139,6 +140,12 @@ export function describeAdmins(overview: AdminsOverview): string {
       'the policy names others, which both must sign (zasov admins propose replace_administrators):',
       ...policy.map(({ name, certificate }) => `  ${name}  ${certificate}`),
     );
+  if (overview.held !== null)
+    lines.push(
+      '',
+      'policies that lower a protection are held until both sign (zasov admins propose lower_protection):',
+      ...overview.held.changes.map((each) => `  ${each}`),
+    );
   const rows = proposals.map(({ id, kind, state, proposed_by, expires_at }) => [
     id,
     kind,
@@ -183,12 +190,18 @@ async function parametersOf(
 ): Promise<CriticalAction['parameters']> {
   const { kind, operand } = request;
   if (kind === 'replace_administrators') return replacement(overview, request);
-  if (kind === 'unseal_region' && operand !== undefined) return { region: operand };
+  if (kind === 'unseal_region' && operand !== undefined) return { region: operand.replace(/^region=/, '') };
+  if (kind === 'lower_protection' && operand === undefined) return lowering(overview);
   if (kind === 'restore' && operand !== undefined)
     return { archive: basename(operand), sha256: await hashOf(operand) };
   throw new UsageError(
-    `zasov admins propose replace_administrators | unseal_region REGION | restore ARCHIVE`,
+    `zasov admins propose replace_administrators | unseal_region REGION | restore ARCHIVE | lower_protection`,
   );
+}
+
+function lowering({ held }: AdminsOverview): CriticalAction['parameters'] {
+  if (held === null) throw new Error('no policies are held; nothing to propose');
+  return { ...held };
 }
 
 function replacement(overview: AdminsOverview, request: ProposeRequest): CriticalAction['parameters'] {

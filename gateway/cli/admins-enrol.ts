@@ -24,7 +24,20 @@ interface EnrolRequest {
   readonly out: string;
   /** A certificate request (or public key) whose private key stays where it is. */
   readonly csr?: string | undefined;
-  readonly json: boolean;
+}
+
+/** Somebody with a certificate, and where the files are. */
+export interface Enrolment {
+  readonly name: string;
+  /** `sha256:` and the fingerprint of the key. */
+  readonly certificate: string;
+  readonly expires_at: string;
+  /** The line for the policy. */
+  readonly policy: string;
+  readonly cert_file: string;
+  readonly key_file?: string;
+  readonly pkcs12_file?: string;
+  readonly pkcs12_password?: string;
 }
 
 /**
@@ -32,9 +45,20 @@ interface EnrolRequest {
  * a key that stays on its owner's machine. It lets nobody in: the policy, and later both administrators, decide whose
  * key is pinned.
  *
- * @returns 0. @throws Error when a file of that name is there already.
+ * @returns 0. @throws as {@link makeEnrolment}.
  */
-export async function enrol(request: EnrolRequest): Promise<number> {
+export async function enrol(request: EnrolRequest & { readonly json: boolean }): Promise<number> {
+  const enrolment = await makeEnrolment(request);
+  process.stdout.write(`${request.json ? JSON.stringify(enrolment) : describe(enrolment)}\n`);
+  return 0;
+}
+
+/**
+ * Makes the files.
+ *
+ * @throws UsageError; Error when a file of that name is there already.
+ */
+export async function makeEnrolment(request: EnrolRequest): Promise<Enrolment> {
   const { name, data, policies, out, csr } = request;
   if (!PLAIN_NAME.pattern.test(name))
     throw new UsageError(`${PLAIN_NAME.not}. Allowed: ${PLAIN_NAME.allowed}`);
@@ -53,10 +77,16 @@ export async function enrol(request: EnrolRequest): Promise<number> {
   await replaceFile(file('pem'), certPem, 0o644);
   await replaceFile(join(out, 'admin-ca.pem'), authority.certPem, 0o644);
   const fingerprint = `sha256:${fingerprintOf(publicKey)}`;
-  const expires = new X509Certificate(certPem).validToDate.toISOString();
-  const policyLine = `- { name: ${name}, certificate: "${fingerprint}" }`;
-  show();
-  return 0;
+  return {
+    name,
+    certificate: fingerprint,
+    expires_at: new X509Certificate(certPem).validToDate.toISOString(),
+    policy: `- { name: ${name}, certificate: "${fingerprint}" }`,
+    cert_file: file('pem'),
+    ...(password === undefined
+      ? {}
+      : { key_file: file('key'), pkcs12_file: file('p12'), pkcs12_password: password }),
+  };
 
   async function writeKey(privateKey: KeyObject, ...chain: string[]): Promise<string> {
     // 100 bits, in groups that can be typed.
@@ -65,31 +95,9 @@ export async function enrol(request: EnrolRequest): Promise<number> {
     await replaceFile(file('p12'), packPkcs12(privateKey, chain, secret, `Zasov ${name}`), 0o600);
     return secret;
   }
-
-  function show(): void {
-    const facts = {
-      name,
-      certificate: fingerprint,
-      expires_at: expires,
-      policy: policyLine,
-      cert_file: file('pem'),
-      ...(password === undefined
-        ? {}
-        : { key_file: file('key'), pkcs12_file: file('p12'), pkcs12_password: password }),
-    };
-    if (request.json) process.stdout.write(`${JSON.stringify(facts)}\n`);
-    else process.stdout.write(`${describe(facts)}\n`);
-  }
 }
 
-function describe(facts: {
-  readonly policy: string;
-  readonly expires_at: string;
-  readonly cert_file: string;
-  readonly key_file?: string;
-  readonly pkcs12_file?: string;
-  readonly pkcs12_password?: string;
-}): string {
+function describe(facts: Enrolment): string {
   const lines = [`certificate  ${facts.cert_file}, until ${facts.expires_at}`];
   if (facts.key_file !== undefined)
     lines.push(

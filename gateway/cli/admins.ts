@@ -31,13 +31,14 @@ const OPTIONS = {
   json: { type: 'boolean', default: false },
 } as const;
 
-const USAGE = `zasov admins list [--data DIR]
+/** What `zasov admins --help` shows. */
+export const ADMINS_USAGE = `zasov admins list [--data DIR]
        zasov admins enrol NAME [--data DIR] [--policies DIR|FILE] [--out DIR] [--csr FILE]
        zasov admins propose replace_administrators [--replace NAME --with NAME=sha256:…]
-                          | unseal_region REGION | restore ARCHIVE      PERSON [--yes]
+                          | unseal_region REGION | restore ARCHIVE | lower_protection   PERSON [--yes]
        zasov admins approve ID PERSON [--yes] | reject ID PERSON | renew PERSON
        zasov admins revoke NAME|SERIAL|FILE [--data DIR]
-       PERSON is --cert FILE --key FILE [--url https://HOST:8444] [--ca FILE]`;
+       PERSON is --cert FILE --key FILE [--url https://HOST:8444] [--ca FILE]; each with [--json]`;
 
 type Flags = ReturnType<typeof readArguments>['values'];
 type Action = (flags: Flags, operand: string, more: string | undefined) => Promise<number>;
@@ -67,7 +68,7 @@ export async function runAdmins(argv: readonly string[]): Promise<number> {
   const action = plain ?? (Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined);
   const isWrong =
     (operand === undefined) !== (plain !== undefined) || (more !== undefined && name !== 'propose');
-  if (action === undefined || isWrong || rest.length > 0) throw new UsageError(USAGE);
+  if (action === undefined || isWrong || rest.length > 0) throw new UsageError(ADMINS_USAGE);
   return action(values, operand ?? '', more);
 }
 
@@ -76,7 +77,7 @@ function readArguments(argv: readonly string[]) {
 }
 
 function personOf({ cert, key, url, ca, data }: Flags): AdminAccess {
-  if (cert === undefined || key === undefined) throw new UsageError(USAGE);
+  if (cert === undefined || key === undefined) throw new UsageError(ADMINS_USAGE);
   return readAdminAccess({ cert, key, url, ca, data });
 }
 

@@ -24,9 +24,11 @@ const OPTIONS = {
   event: { type: 'string' },
 } as const;
 
-const USAGE = `zasov audit verify [--data DIR …] [--dir DIR] [--public-key FILE | --master-key REF] [--anchor LOG] [--json]
+/** What `zasov audit --help` shows. */
+export const AUDIT_USAGE = `zasov audit verify [--data DIR …] [--dir DIR] [--public-key FILE | --master-key REF] [--anchor LOG] [--json]
        zasov audit tail [--data DIR] [--follow] [--lines N] [--subject ACCOUNT/SUBJECT] [--event NAME] [--json]
-       zasov audit key [--data DIR]`;
+       zasov audit key [--data DIR]
+       each with [--master-key REF | --policies DIR|FILE] where the key is not DATA/master.key`;
 
 /**
  * `zasov audit verify|tail|key`: checks the audit trail, shows it, or prints the public keys to check it with
@@ -37,7 +39,7 @@ const USAGE = `zasov audit verify [--data DIR …] [--dir DIR] [--public-key FIL
 export async function runAudit(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
   const [action, ...rest] = positionals;
-  if (rest.length > 0) throw new UsageError(USAGE);
+  if (rest.length > 0) throw new UsageError(AUDIT_USAGE);
   const flags = { ...values, data: values.data ?? ['var'] };
   if (action === 'verify') return await verify(flags, flags.anchor, flags.json);
   if (action === 'tail') return await runTail(flags);
@@ -45,7 +47,7 @@ export async function runAudit(argv: readonly string[]): Promise<number> {
     process.stdout.write(createAuditKeys(readMaster(flags)).publicKeys.join(''));
     return 0;
   }
-  throw new UsageError(USAGE);
+  throw new UsageError(AUDIT_USAGE);
 }
 
 async function verify(flags: AuditFlags, anchor: string | undefined, isJson: boolean): Promise<number> {

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { processEnvironment } from '../config/environment.ts';
-import { DEMO_LOGINS } from '../demo/crm/demo-login.ts';
-import { type Demo, startDemo } from '../demo/demo.ts';
-import { type DemoKey, issueDemoKeys } from './demo-keys.ts';
-import { table } from './table.ts';
+import { startDemo } from '../demo/demo.ts';
+import { demoAdministrators } from './demo-admins.ts';
+import { issueDemoKeys } from './demo-keys.ts';
+import { readyLine, welcome } from './demo-welcome.ts';
 import { untilStopped } from './until-stopped.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
@@ -27,7 +27,12 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
       json: { type: 'boolean', default: false },
     },
   });
+  const administrators = await demoAdministrators(values.policies, values.data);
   const demo = await startDemo({
+    firstAdministrators: administrators.map(({ name, certificate }) => ({
+      name,
+      fingerprint: certificate.replace('sha256:', ''),
+    })),
     policies: values.policies,
     data: values.data,
     port: readPort(values.port),
@@ -39,7 +44,8 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
   const keys = await issueDemoKeys(demo, values.data);
   // Before anything is printed: whoever reads the last line may stop it in the same moment.
   const stopped = untilStopped(() => void demo.gateway.reload());
-  process.stdout.write(`${values.json ? readyLine(demo, keys) : welcome(demo, keys, values.data)}\n`);
+  const facts = { demo, keys, administrators, data: values.data, log: join(values.data, LOG_FILE) };
+  process.stdout.write(`${values.json ? readyLine(facts) : welcome(facts)}\n`);
   await stopped;
   await demo.stop();
   return 0;
@@ -51,62 +57,4 @@ function readPort(text: string | undefined): number | undefined {
   if (!/^\d{1,5}$/.test(text) || port > 65_535)
     throw new UsageError(`--port takes 0 to 65535, not "${text}"`);
   return port;
-}
-
-function readyLine({ gateway, nodes }: Demo, keys: readonly DemoKey[]): string {
-  const { listeners, trust } = gateway;
-  const logins = DEMO_LOGINS.map(({ account, login, password }) => ({
-    account,
-    login,
-    password,
-    url: accountUrl(listeners.public, account),
-    api_key: keyOf(keys, account, login),
-  }));
-  return JSON.stringify({ event: 'ready', listeners, ca: trust?.caFile, logins, nodes });
-}
-
-function keyOf(keys: readonly DemoKey[], account: string, login: string): string | undefined {
-  return keys.find((each) => each.account === account && each.login === login)?.key;
-}
-
-function welcome({ gateway, nodes }: Demo, keys: readonly DemoKey[], data: string): string {
-  const { listeners, trust } = gateway;
-  const logins = DEMO_LOGINS.map(({ account, login, password, isAdmin }) => [
-    accountUrl(listeners.public, account),
-    login,
-    password,
-    isAdmin ? 'administrator in the CRM' : '',
-  ]);
-  const first = accountUrl(listeners.public, DEMO_LOGINS[0]?.account ?? 'acme');
-  return [
-    `Zasov ${VERSION} stands in front of three nodes of a CRM that knows nothing of it.`,
-    '',
-    table(['open', 'login', 'password', ''], logins),
-    '',
-    table(
-      ['region', 'node', 'process'],
-      nodes.map(({ region, url, pid }) => [region, url, String(pid)]),
-    ),
-    '',
-    ...(trust === undefined ? [] : [trust.text.trimEnd(), '']),
-    'Try:',
-    `  sign in at ${first}, open several tabs, and watch the one cookie change in the developer tools`,
-    '  copy that cookie to curl and go on working: the copy dies, and takes the session with it',
-    `  open ${first}/.zasov/account            the own devices and API keys: see them, replace them, end them`,
-    `  curl -s --cacert ${trust?.caFile ?? 'CA'} -H 'X-Api-Key: ${keys[0]?.key ?? ''}' ${first}/api/v4/leads?limit=1`,
-    '  npx zasov keys list                     API keys: who has one, and when it goes',
-    '  npx zasov sessions list                 who is signed in, and how often the identifier changed',
-    '  npx zasov sessions revoke ID            live updates close at once, the next click asks to sign in',
-    `  curl -s ${listeners.ops}/metrics | grep zasov_`,
-    `  kill -9 ${nodes[0]?.pid ?? ''}                            a region is gone; its accounts move on, still signed in`,
-    '  edit policies/ and save                 a mistake is refused with its line, a good set is in force at once',
-    `  tail -f ${join(data, LOG_FILE)}                  one line for each request, and no secret in any of them`,
-    '',
-    'Ctrl+C ends it.',
-  ].join('\n');
-}
-
-/** The public origin under an account's own host; names under `.localhost` lead to this machine. */
-function accountUrl(origin: string, account: string): string {
-  return `https://${account}.crm.localhost:${new URL(origin).port}`;
 }

@@ -22,10 +22,14 @@ const OPTIONS = {
   json: { type: 'boolean', default: false },
 } as const;
 
-const USAGE = `zasov keys issue --account A --subject S [--label L] [--routes a,b] [--methods GET,POST] [--read-only]
+/** What `zasov keys --help` shows. */
+export const KEYS_USAGE = `zasov keys issue --account A --subject S [--label L] [--routes a,b] [--methods GET,POST] [--read-only]
                    [--networks CIDR,…] [--requests 20/1s] [--upstream-credential-file F]
        zasov keys list [--account A] [--subject S] [--state active|expiring|rotated|expired|revoked]
-       zasov keys rotate ID [--overlap 1h] | revoke ID | import FILE`;
+       zasov keys rotate ID [--overlap 1h] | revoke ID | import FILE
+       each with [--data DIR] [--json]`;
+
+const STATES = ['active', 'expiring', 'rotated', 'expired', 'revoked'];
 
 type Flags = ReturnType<typeof readArguments>['values'];
 
@@ -54,14 +58,14 @@ interface Row {
 export async function runKeys(argv: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(argv);
   const [action, operand, ...rest] = positionals;
-  if (rest.length > 0) throw new UsageError(USAGE);
+  if (rest.length > 0) throw new UsageError(KEYS_USAGE);
   if (action === 'issue' && operand === undefined) return issue(values);
   if (action === 'list' && operand === undefined) return list(values);
-  if (operand === undefined) throw new UsageError(USAGE);
+  if (operand === undefined) throw new UsageError(KEYS_USAGE);
   if (action === 'rotate') return rotate(values, operand);
   if (action === 'revoke') return revoke(values, operand);
   if (action === 'import') return importFile(values, operand);
-  throw new UsageError(USAGE);
+  throw new UsageError(KEYS_USAGE);
 }
 
 function readArguments(argv: readonly string[]) {
@@ -70,7 +74,7 @@ function readArguments(argv: readonly string[]) {
 
 async function issue(flags: Flags): Promise<number> {
   const { account, subject, label } = flags;
-  if (account === undefined || subject === undefined) throw new UsageError(USAGE);
+  if (account === undefined || subject === undefined) throw new UsageError(KEYS_USAGE);
   const file = flags['upstream-credential-file'];
   const scope = {
     routes: words(flags.routes),
@@ -100,6 +104,8 @@ function showIssued({ json }: Flags, value: unknown): number {
 }
 
 async function list(flags: Flags): Promise<number> {
+  if (flags.state !== undefined && !STATES.includes(flags.state))
+    throw new UsageError(`--state takes ${STATES.join(', ')}`);
   const query = new URLSearchParams();
   if (flags.account !== undefined) query.set('account', flags.account);
   if (flags.subject !== undefined) query.set('subject', flags.subject);
@@ -118,7 +124,7 @@ async function list(flags: Flags): Promise<number> {
       row.expires_at,
       row.last_used_at ?? '-',
     ]);
-    process.stdout.write(`${table(headings, cells)}\n${rows.length} keys\n`);
+    process.stdout.write(`${table(headings, cells)}\n${counted(rows.length)}\n`);
   }
   return 0;
 }
@@ -148,7 +154,7 @@ async function importFile(flags: Flags, file: string): Promise<number> {
   if (flags.json) process.stdout.write(`${JSON.stringify({ imported, refused })}\n`);
   else {
     for (const { line, error } of refused) process.stderr.write(`zasov: ${file}:${line}: ${error}\n`);
-    process.stdout.write(`${imported} keys imported, ${refused.length} refused\n`);
+    process.stdout.write(`${counted(imported)} imported, ${refused.length} refused\n`);
   }
   return refused.length === 0 ? 0 : 1;
 }
@@ -158,6 +164,10 @@ async function call(flags: Flags, method: string, path: string, body?: unknown):
   const { status, value } = await callControl(flags.data, method, path, body);
   if (status >= 300) throw new Error((value as { error?: string }).error ?? `refused with ${status}`);
   return value;
+}
+
+function counted(count: number): string {
+  return `${count} ${count === 1 ? 'key' : 'keys'}`;
 }
 
 function words(text: string | undefined): string[] | undefined {

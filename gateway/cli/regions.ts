@@ -19,6 +19,11 @@ const ACTIONS: Partial<Record<string, string>> = {
   unseal: 'unseal',
 };
 
+/** What `zasov regions --help` shows. */
+export const REGIONS_USAGE = `zasov regions list
+       zasov regions drain ID | undrain ID | seal ID | unseal ID
+       each with [--data DIR] [--json]`;
+
 interface Flags {
   readonly data: string;
   readonly json: boolean;
@@ -34,8 +39,7 @@ export async function runRegions(argv: readonly string[]): Promise<number> {
   const [word = '', id, ...rest] = positionals;
   if (word === 'list' && id === undefined) return await list(values);
   const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined;
-  if (action === undefined || id === undefined || rest.length > 0)
-    throw new UsageError('zasov regions list | drain ID | undrain ID | seal ID | unseal ID');
+  if (action === undefined || id === undefined || rest.length > 0) throw new UsageError(REGIONS_USAGE);
   return await change(values, action, id);
 }
 

@@ -5,6 +5,13 @@ import { table } from './table.ts';
 import { UsageError } from './usage-error.ts';
 
 const SESSION_ID = /^[\w-]{22}$/;
+/** The word after one of these is its value, even if it looks like an id: people have names of 22 letters. */
+const VALUE_FLAGS = new Set(['--data', '--account', '--subject']);
+
+/** What `zasov sessions --help` shows. */
+export const SESSIONS_USAGE = `zasov sessions list [--account A] [--subject S]
+       zasov sessions revoke ID | revoke --account A --subject S
+       each with [--data DIR] [--json]`;
 
 const OPTIONS = {
   data: { type: 'string', default: 'var' },
@@ -20,15 +27,14 @@ const OPTIONS = {
  */
 export async function runSessions(argv: readonly string[]): Promise<number> {
   // Ids are base64url, and one in 64 begins with "-", which must not make it an option.
-  const named = argv.find((word) => SESSION_ID.test(word));
+  const named = argv.find((word, at) => SESSION_ID.test(word) && !VALUE_FLAGS.has(argv[at - 1] ?? ''));
   const args = argv.filter((word) => word !== named);
   const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true });
-  const [action, id = named] = positionals;
+  const [action, id = named, ...rest] = positionals;
+  if (rest.length > 0) throw new UsageError(SESSIONS_USAGE);
   if (action === 'list') return list(values);
   if (action === 'revoke') return revoke(values, id);
-  throw new UsageError(
-    'zasov sessions list [--account A] [--subject S] | revoke ID | revoke --account A --subject S',
-  );
+  throw new UsageError(SESSIONS_USAGE);
 }
 
 interface Flags {
@@ -65,7 +71,7 @@ async function list(flags: Flags): Promise<number> {
       String(row.generation),
     ]);
     const headings = ['id', 'account', 'subject', 'state', 'created', 'last seen', 'generation'];
-    process.stdout.write(`${table(headings, cells)}\n${rows.length} sessions\n`);
+    process.stdout.write(`${table(headings, cells)}\n${counted(rows.length)}\n`);
   }
   return 0;
 }
@@ -83,8 +89,12 @@ async function revoke(flags: Flags, id: string | undefined): Promise<number> {
     process.stderr.write(`zasov: ${error ?? 'refused'}\n`);
     return 1;
   }
-  if (!flags.json) process.stdout.write(`${revoked} ${revoked === 1 ? 'session' : 'sessions'} ended\n`);
+  if (!flags.json) process.stdout.write(`${counted(revoked ?? 0)} ended\n`);
   return 0;
+}
+
+function counted(count: number): string {
+  return `${count} ${count === 1 ? 'session' : 'sessions'}`;
 }
 
 function personQuery({ account, subject }: Flags): string {

@@ -5,7 +5,8 @@ import { connect, type TLSSocket } from 'node:tls';
 import { type AdminAccess, explainAdmin, readAdminAccess } from './admin-client.ts';
 import { UsageError } from './usage-error.ts';
 
-const USAGE = `zasov ssh HOST[:PORT] --cert FILE --key FILE [--url https://HOST:8444] [--ca FILE]
+/** What `zasov ssh --help` shows. */
+export const SSH_USAGE = `zasov ssh HOST[:PORT] --cert FILE --key FILE [--url https://HOST:8444] [--ca FILE]
        as a ProxyCommand: ssh -o ProxyCommand='zasov ssh %h:%p --cert Anna.pem --key Anna.key' msk-db`;
 const SSH_PORT = 22;
 const ANSWER_MS = 30_000;
@@ -33,7 +34,7 @@ export async function runSsh(argv: readonly string[]): Promise<number> {
   const { cert, key, ca, url, data } = values;
   const [target, ...rest] = positionals;
   if (target === undefined || rest.length > 0 || cert === undefined || key === undefined)
-    throw new UsageError(USAGE);
+    throw new UsageError(SSH_USAGE);
   const access = readAdminAccess({ cert, key, ca, url, data });
   const socket = await openTunnel(access, withPort(target));
   process.stdin.pipe(socket);

@@ -29,6 +29,12 @@ function describe(status: GatewayStatus): string {
       'policies',
       `${status.policies.path}, in force since ${status.policies.loaded_at}, ${status.policies.last_reload}`,
     ],
+    ...(status.policies.held === null
+      ? []
+      : [
+          ['held', `sha256:${status.policies.held.policy}, until both administrators approve`],
+          ...status.policies.held.changes.map((each) => ['', each]),
+        ]),
     ...Object.entries(status.listeners).map(([name, origin]) => [name, origin ?? '']),
     ['sessions', String(status.sessions)],
     ['requests open', String(status.requests_open)],

@@ -1,10 +1,16 @@
+import { escapeHidden } from '../observability/json-text.ts';
+
 /**
  * Lines up rows under headings, columns two spaces apart, as every human output of the command line does.
+ * Cells hold what strangers chose (names, labels), so nothing in them moves the cursor of a terminal or breaks a line.
  *
  * @param headings one per column. @param rows cells as text, as many as there are headings.
  */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [headings.map((heading) => heading.toUpperCase()), ...rows];
+  const lines = [
+    headings.map((heading) => heading.toUpperCase()),
+    ...rows.map((cells) => cells.map(visible)),
+  ];
   const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines
     .map((line) =>
@@ -14,4 +20,10 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
         .trimEnd(),
     )
     .join('\n');
+}
+
+function visible(cell: string): string {
+  return escapeHidden(
+    cell.replaceAll(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
 }

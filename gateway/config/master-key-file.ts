@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -12,7 +13,8 @@ export async function readOrMakeKeyFile(path: string, make: () => string): Promi
   const found = await readText(path);
   if (found !== undefined) return found;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${process.pid}`;
+  // Not the process id: containers that share a directory all have the same.
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, make(), { mode: 0o600 });
   await chmod(draft, 0o600);
   try {

@@ -52,6 +52,7 @@ export const PROBLEMS = {
   store_unavailable: { status: 503, title: 'The session store cannot be reached; try again shortly' },
   admin_untrusted: { status: 503, title: 'The administrators cannot be established' },
   audit_unavailable: { status: 503, title: 'The audit trail cannot be written; nothing was done' },
+  overloaded: { status: 503, title: 'The gateway has too much to do; try again shortly' },
   draining: { status: 503, title: 'The gateway is restarting; try again shortly' },
   upstream_timeout: { status: 504, title: 'The application took too long to answer' },
 } as const satisfies Record<string, Problem>;

@@ -23,6 +23,8 @@ export interface DemoOptions extends GatewayOptions {
 export interface Demo {
   readonly gateway: Gateway;
   readonly nodes: readonly { readonly region: string; readonly url: string; readonly pid: number }[];
+  /** The policies in force, which people may edit. */
+  readonly policies: string;
   stop(): Promise<void>;
 }
 
@@ -47,9 +49,10 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     const urls = nodes.map((node) => node.url);
     await Promise.all(nodes.map((node) => node.setPeers(urls.filter((url) => url !== node.url))));
     const policies = await preparePolicies(options, nodes);
-    const gateway = await startGateway({ ...options, policies });
+    const gateway = await startGateway({ ...options, policies, startsAsWritten: true });
     return {
       gateway,
+      policies,
       nodes: nodes.map(({ region, url, pid }) => ({ region, url, pid })),
       stop: async () => {
         await gateway.stop();

@@ -1,4 +1,6 @@
+import { administrationMetrics } from './administration-metrics.ts';
 import type { Counter, Histogram } from './metric-child.ts';
+import { loadMetrics } from './load-metrics.ts';
 import type { MetricRegistry } from './metric-registry.ts';
 
 /** From a tenth of a millisecond, which the gateway itself takes, to the upstream's time-out. */
@@ -43,10 +45,12 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     requestRecorder: (route: string, access: string): RequestRecorder =>
       requestRecorder((status) => requests.child({ route, access, status }), parts),
     ...sessionMetrics(registry),
+    ...administrationMetrics(registry),
     ...limitMetrics(registry),
     ...keyMetrics(registry),
     ...regionMetrics(registry),
     ...operationMetrics(registry),
+    ...loadMetrics(registry),
   };
 }
 
@@ -72,23 +76,6 @@ function sessionMetrics(registry: MetricRegistry) {
       help: 'Sessions ended because two parties held them, by what gave it away.',
       labels: ['kind'],
     }),
-    adminsDenied: registry.counter({
-      name: 'zasov_admin_denied_total',
-      help: 'Attempts on administrators’ routes that were refused, by reason.',
-      labels: ['reason'],
-    }),
-    admins: registry
-      .gauge({ name: 'zasov_admins', help: 'Administrators who are enrolled: two, or none.' })
-      .child({}),
-    adminsPolicyDiffers: registry
-      .gauge({
-        name: 'zasov_admins_policy_differs',
-        help: 'Whether the policy names other administrators than those in force (1).',
-      })
-      .child({}),
-    approvalsPending: registry
-      .gauge({ name: 'zasov_approvals_pending', help: 'Proposals that wait for the other administrator.' })
-      .child({}),
   };
 }
 

@@ -9,7 +9,7 @@ export interface MetricFacts {
 
 /** How a gauge of several processes becomes one: most are amounts, and amounts add up. */
 const BY_MAXIMUM =
-  /^(?:zasov_sessions_active|nodejs_eventloop_.*|nodejs_version_info|zasov_backup_.*|zasov_api_keys|zasov_node_role|zasov_primary_.*|zasov_replication_lag_seconds|zasov_approvals_pending|zasov_admins.*)$/;
+  /^(?:zasov_sessions_active|zasov_overload_level|nodejs_eventloop_.*|nodejs_version_info|zasov_backup_.*|zasov_api_keys|zasov_node_role|zasov_primary_.*|zasov_replication_lag_seconds|zasov_approvals_pending|zasov_admins.*|zasov_policy_held)$/;
 /** Where processes differ, the worst is what an operator must see. */
 const BY_MINIMUM =
   /^(?:zasov_(?:region|node)_healthy|zasov_certificate_expiry_.*|process_start_time_seconds|process_max_fds)$/;

@@ -3,6 +3,9 @@ import type { RequestBody } from '../proxy/request-body.ts';
 import type { OwnAnswer } from './own-page.ts';
 import type { RequestContext } from './request-context.ts';
 
+/** The largest body for the gateway's own paths there: a proposal names every protection that a policy lowers. */
+export const ADMIN_BODY_BYTES = 256 * 1024;
+
 /** What the stages need where administrators are served. */
 export interface AdminServices {
   /**

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 import { limitHeaders } from './limit.ts';
 import type { RequestContext } from './request-context.ts';
+import { SAID_HERE, securityHeaders } from './security-headers.ts';
 
 /** Headers of the upstream's answer that end at the gateway (RFC 9110 section 7.6.1). */
 const DROPPED = new Set([
@@ -15,6 +16,11 @@ const DROPPED = new Set([
   'upgrade',
   'strict-transport-security',
   'alt-svc',
+  // What the upstream is made of is nobody's business.
+  'server',
+  'x-powered-by',
+  'x-aspnet-version',
+  'x-aspnetmvc-version',
 ]);
 
 /** Headers that speak of one body and would lie of another (RFC 9110 section 8). */
@@ -78,7 +84,7 @@ export function answerHeaders(
   }
   if (isPrivate) pushOwnCookies(headers, change, context.wroteCookie, upstream);
   headers.push(...own);
-  headers.push(...limitHeaders(context));
+  headers.push(...limitHeaders(context), ...securityHeaders(context, upstream));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
   return headers;
@@ -146,7 +152,13 @@ function privateCaching(upstream: IncomingHttpHeaders): string {
 
 /** `Zasov-*` is what the CRM says to the gateway, and the gateway to clients: nobody else's. */
 function isDropped(name: string): boolean {
-  return DROPPED.has(name) || (name.includes('zasov-') && /^(?:x-)?zasov-/.test(name));
+  // Which other origins may read an answer is for the policy to say.
+  return (
+    DROPPED.has(name) ||
+    SAID_HERE.has(name) ||
+    name.startsWith('access-control-') ||
+    (name.includes('zasov-') && /^(?:x-)?zasov-/.test(name))
+  );
 }
 
 function pushHeader(

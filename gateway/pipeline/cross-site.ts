@@ -1,4 +1,5 @@
 import { GatewayError } from '../core/gateway-error.ts';
+import { isListed } from './cross-origin.ts';
 import type { RequestContext } from './request-context.ts';
 
 /**
@@ -30,7 +31,13 @@ export function isOwnOrigin(origin: string, authority: string): boolean {
   return origin.toLowerCase() === `https://${authority.toLowerCase()}`;
 }
 
-function isAllowed({ route, path, snapshot, administrator }: RequestContext): boolean {
+/** Whether the policy lets another site act here for whoever is signed in. */
+export function isAllowed({ route, path, snapshot, administrator, head }: RequestContext): boolean {
   const isAdmins = administrator !== undefined && route?.access !== 'public';
-  return !isAdmins && snapshot.policy.sessions.allowsCrossSite(path);
+  if (isAdmins) return false;
+  const cors = route?.crossOrigin;
+  return (
+    snapshot.policy.sessions.allowsCrossSite(path) ||
+    (cors?.credentials === true && isListed(cors, head.origin))
+  );
 }

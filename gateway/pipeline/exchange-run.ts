@@ -7,12 +7,15 @@ import type { RequestBody } from '../proxy/request-body.ts';
 import type { TroubleKind } from '../upstream/fleet.ts';
 import { noteAnswer, noteFailure } from '../upstream/outlier.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
+import { ADMIN_BODY_BYTES } from './admin-services.ts';
 import { ACCOUNT_BODY_BYTES } from './account-door.ts';
 import { type AnswerChange, answerHeaders, replaceInHeaders, UNCHANGED } from './answer-headers.ts';
 import { refuseVisitor } from './admit-administrator.ts';
 import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { needsPrefix } from './answer-outcome.ts';
 import { authorize } from './authorize.ts';
+import { preflightAnswer } from './cross-origin.ts';
+import { EventWatch } from './event-watch.ts';
 import { chooseNode } from './choose-nodes.ts';
 import { ownEndpoint } from './endpoints.ts';
 import { failureAnswer } from './fail.ts';
@@ -20,6 +23,7 @@ import { guard } from './guard.ts';
 import { isUneventful, observe } from './observe.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
 import { mayRecognise, recognise, type Recognition } from './recognise.ts';
+import type { OpenStream, OpenStreams } from './open-streams.ts';
 import { AnswerMeter, exceedsBudget } from './budget.ts';
 import { openBody } from './open-body.ts';
 import type { OwnAnswer } from './own-page.ts';
@@ -35,23 +39,15 @@ const LONG_ANSWER_BYTES = 1024 * 1024;
 /** One for all requests that need no second try. */
 const NONE_TRIED: UpstreamNode[] = [];
 
-/** A stream that ends only when it is told to. */
-export interface OpenStream {
-  /** Ends it because the gateway shuts down. */
-  shutDown(): void;
-}
-
 /** One request on its way through the stages; see `pipeline.ts` for the order. */
 export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   readonly #context: RequestContext;
   readonly #exchange: Exchange;
   readonly #services: PipelineServices;
-  readonly #streams: Set<OpenStream>;
   readonly #onDone: () => void;
   #recognition: Recognition | undefined;
-  #isEvents = false;
+  readonly #events: EventWatch;
   readonly #meter: AnswerMeter;
-  #maxAge: NodeJS.Timeout | undefined;
   #tried: UpstreamNode[] = NONE_TRIED;
 
   /** @param streams takes this run up while its answer is an event stream. */
@@ -59,14 +55,14 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     context: RequestContext,
     exchange: Exchange,
     services: PipelineServices,
-    streams: Set<OpenStream>,
+    streams: OpenStreams,
     onDone: () => void,
   ) {
     this.#context = context;
     this.#exchange = exchange;
     this.#services = services;
     this.#meter = new AnswerMeter(context, services);
-    this.#streams = streams;
+    this.#events = new EventWatch(this, streams, services.report);
     this.#onDone = onDone;
     exchange.listener = this;
   }
@@ -79,6 +75,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
       const refused = refuseVisitor(context, this.#services);
       if (refused !== undefined) {
         refused.catch((error: unknown) => this.fail(error));
+        return;
+      }
+      const preflight = preflightAnswer(context);
+      if (preflight !== undefined) {
+        this.#answer(preflight);
         return;
       }
       enter(context);
@@ -94,9 +95,8 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   #authenticated(): void {
     const context = this.#context;
     if (context.path.startsWith(OWN_PREFIX)) {
-      const own = ownEndpoint(context, this.#services, () =>
-        openBody(this.#exchange, context, ACCOUNT_BODY_BYTES),
-      );
+      const limit = context.administrator === undefined ? ACCOUNT_BODY_BYTES : ADMIN_BODY_BYTES;
+      const own = ownEndpoint(context, this.#services, () => openBody(this.#exchange, context, limit));
       if (!(own instanceof Promise)) this.#answer(own);
       else own.then((answer) => this.#answer(answer)).catch((error: unknown) => this.fail(error));
       return;
@@ -203,7 +203,11 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   /** Event streams and long answers are cut when their session or key ends. */
   #watchStream(headers: IncomingHttpHeaders): void {
     const context = this.#context;
-    if (headers['content-type']?.startsWith('text/event-stream') === true) this.#watchEvents();
+    if (headers['content-type']?.startsWith('text/event-stream') === true) {
+      // A stream that stays open is no work for the application: it stands in nobody's way.
+      leaveTurn(context);
+      this.#events.open(context.snapshot.policy.protection.streamMaxAgeMs, context.forwarding?.node);
+    }
     const { session, key } = context;
     const length = headers['content-length'];
     if (length !== undefined && Number(length) <= LONG_ANSWER_BYTES) return;
@@ -212,16 +216,6 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     if (key !== undefined) context.detachStream = this.#services.keys.attach(key, stream);
     else if (session?.subject !== undefined && session.ended === undefined)
       context.detachStream = this.#services.sessions.attach(session, stream);
-  }
-
-  #watchEvents(): void {
-    this.#isEvents = true;
-    // A stream that stays open is no work for the application: it stands in nobody's way.
-    leaveTurn(this.#context);
-    this.#streams.add(this);
-    this.#services.report.stream('sse', 1);
-    const { streamMaxAgeMs } = this.#context.snapshot.policy.protection;
-    this.#maxAge = setTimeout(() => this.shutDown(), streamMaxAgeMs).unref();
   }
 
   passes(bytes: number): boolean {
@@ -235,8 +229,12 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   shutDown(): void {
     this.#context.forwarding?.clientGone();
+    this.brokeOff();
+  }
+
+  brokeOff(): void {
     // An event stream may end cleanly: the browser asks again and learns how things are.
-    if (this.#isEvents) this.#exchange.end();
+    if (this.#events.isOpen) this.#exchange.end();
     else this.#exchange.destroy();
   }
 
@@ -275,12 +273,6 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     this.#exchange.end(answer.body);
   }
 
-  #closeEvents(): void {
-    clearTimeout(this.#maxAge);
-    this.#streams.delete(this);
-    this.#services.report.stream('sse', -1);
-  }
-
   onDrain(): void {
     this.#context.forwarding?.drained();
   }
@@ -288,7 +280,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   onClose(complete: boolean): void {
     const context = this.#context;
     const { sentBytes } = this.#exchange;
-    if (this.#isEvents) this.#closeEvents();
+    this.#events.close();
     context.detachStream?.();
     leaveTurn(context);
     if (!complete) context.forwarding?.clientGone();

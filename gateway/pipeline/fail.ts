@@ -2,6 +2,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import { CLEARING_ADMIN_COOKIE, CLEARING_COOKIE } from '../session/session.ts';
 import { keyHeaders } from './answer-headers.ts';
 import { ACCOUNT_PATH, CONSOLE_PATH, OWN_PREFIX, ROTATE_PATH } from './authenticate.ts';
+import { accessHeaders } from './cross-origin.ts';
 import { limitHeaders } from './limit.ts';
 import type { OwnAnswer } from './own-page.ts';
 import { PAGE_SECURITY, problemPage } from './problem-page.ts';
@@ -33,7 +34,7 @@ export function failureAnswer(
   if (clearsCookie(context)) headers.push('set-cookie', clearingCookie(context));
   const { strictTransport } = context.snapshot;
   if (strictTransport !== '') headers.push('strict-transport-security', strictTransport);
-  headers.push(...keyHeaders(context), ...limitHeaders(context));
+  headers.push(...keyHeaders(context), ...limitHeaders(context), ...accessHeaders(context));
   const elsewhere = redirection(context, error);
   if (elsewhere !== undefined) {
     headers.push('location', elsewhere, 'content-length', '0');

@@ -6,6 +6,7 @@ import type { WindowRate } from '../rate-limit/window-rate.ts';
 import { openBudget } from './budget.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
+import { shed } from './shed.ts';
 
 /** What a key gets on a route whose policy names no limit. */
 const KEY_DEFAULT: RouteLimit = {
@@ -33,11 +34,13 @@ export function limitClient(context: RequestContext, services: PipelineServices)
 
 /**
  * Counts a request for whoever it turned out to come from: session, subject, account, API key. A key's own rate takes
- * the place of the route's; a key on a route without a limit gets seven requests a second.
+ * the place of the route's; a key on a route without a limit gets seven requests a second. While the process is
+ * overloaded it is turned away before it is counted.
  *
- * @throws GatewayError `rate_limited`.
+ * @throws GatewayError `overloaded`, `rate_limited`.
  */
 export function limitPrincipal(context: RequestContext, services: PipelineServices): void {
+  shed(context, services.load.level);
   const limit = context.route?.limit ?? (context.key === undefined ? undefined : KEY_DEFAULT);
   if (limit === undefined) return;
   for (const by of limit.per) {
@@ -78,20 +81,21 @@ export function limitHeaders({ counted, budgets, key }: RequestContext): readonl
   let policies = '';
   if (counted !== undefined) {
     const { rate, slot, atMs } = counted;
-    limits = `"${rate.name}";r=${Math.max(0, slot.remaining)};t=${secondsUntil(slot.endsMs, atMs)}`;
+    limits = `"${rate.name}";r=${Math.max(0, slot.remaining)};t=${secondsLeft(rate, slot.endsMs - atMs)}`;
     policies = `"${rate.name}";q=${rate.count};w=${Math.ceil(rate.windowMs / 1000)}`;
   }
   for (const { rate, slot, atMs } of budgets ?? []) {
     if (key === undefined && slot.remaining > rate.count / 2) continue;
     const comma = limits === '' ? '' : ', ';
-    limits += `${comma}"${rate.name}";r=${Math.max(0, slot.remaining)};t=${secondsUntil(slot.endsMs, atMs)}`;
+    limits += `${comma}"${rate.name}";r=${Math.max(0, slot.remaining)};t=${secondsLeft(rate, slot.endsMs - atMs)}`;
     policies += `${comma}"${rate.name}";q=${rate.count};qu="content-bytes";w=${Math.ceil(rate.windowMs / 1000)}`;
   }
   return limits === '' ? NO_HEADERS : ['ratelimit', limits, 'ratelimit-policy', policies];
 }
 
-function secondsUntil(endsMs: number, atMs: number): number {
-  return Math.max(0, Math.ceil((endsMs - atMs) / 1000));
+/** At most the window: one that this request began starts a moment after the request came. */
+function secondsLeft({ windowMs }: { readonly windowMs: number }, leftMs: number): number {
+  return Math.max(0, Math.ceil(Math.min(windowMs, leftMs) / 1000));
 }
 
 function nameOf({ account, session, key, subject }: RequestContext, by: LimitedBy): string | undefined {
@@ -117,6 +121,6 @@ function count(context: RequestContext, limits: LimitTable, rate: WindowRate, na
   if (slot.remaining >= 0) return;
   context.refusedBy = rate.name;
   throw new GatewayError('rate_limited', `limit "${rate.name}" is reached`, {
-    retryAfterSeconds: Math.max(1, secondsUntil(slot.endsMs, atMs)),
+    retryAfterSeconds: Math.max(1, secondsLeft(rate, slot.endsMs - atMs)),
   });
 }

@@ -21,6 +21,7 @@ export function outgoingRequest(
     headers,
     body,
     isReplayable: body === undefined && !context.isWrite,
+    takesTrailers: context.head.takesTrailers,
     mayIdle: context.isStream,
     upstreamTimeoutMs: protection.upstreamTimeoutMs,
     // A paused reader is more common than a paused writer.

@@ -5,7 +5,8 @@ import type { Exchange, MessageHead } from '../proxy/exchange.ts';
 import { readRequestHead } from '../proxy/request-head.ts';
 import { createWebSocketForwarder } from '../proxy/websocket-forwarder.ts';
 import { clientAddress } from './client-address.ts';
-import { ExchangeRun, type OpenStream } from './exchange-run.ts';
+import { ExchangeRun } from './exchange-run.ts';
+import { OpenStreams } from './open-streams.ts';
 import { traceAndSpan } from './random-ids.ts';
 import { type AdminVisitor, RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
@@ -31,7 +32,7 @@ export class Pipeline {
   readonly #services: PipelineServices;
   readonly #forwarder = createWebSocketForwarder();
   /** Streams that would outlast any drain. */
-  readonly #streams = new Set<OpenStream>();
+  readonly streams = new OpenStreams();
   #open = 0;
   #whenIdle: (() => void) | undefined;
   /** One function for all requests. */
@@ -56,7 +57,7 @@ export class Pipeline {
   handle(exchange: Exchange, visitor?: AdminVisitor): void {
     this.#open++;
     const context = this.#context(exchange, visitor);
-    new ExchangeRun(context, exchange, this.#services, this.#streams, this.#whenDone).start();
+    new ExchangeRun(context, exchange, this.#services, this.streams, this.#whenDone).start();
   }
 
   /** Takes one WebSocket handshake. Never throws. */
@@ -68,18 +69,25 @@ export class Pipeline {
     visitor?: AdminVisitor,
   ): void {
     this.#open++;
-    const run = new UpgradeRun(this.#context(message, visitor), request, socket, this.#services, () => {
-      this.#streams.delete(run);
-      this.#done();
-    });
-    this.#streams.add(run);
+    const run = new UpgradeRun(
+      this.#context(message, visitor),
+      request,
+      socket,
+      this.#services,
+      this.streams,
+      () => {
+        this.streams.delete(run);
+        this.#done();
+      },
+    );
+    this.streams.add(run);
     // Nothing of it is expected to throw; were it to, one connection pays and not the process.
     run.start(head, this.#forwarder).catch(() => socket.destroy());
   }
 
   /** Closes WebSockets with a code, ends event streams, and waits for requests under way, but not longer than the deadline. */
   async drain(deadlineMs: number): Promise<void> {
-    for (const stream of this.#streams) stream.shutDown();
+    this.streams.end('stopping');
     if (this.#open === 0) return;
     await new Promise<void>((resolve) => {
       const deadline = setTimeout(resolve, deadlineMs);

@@ -8,9 +8,21 @@ interface PageText {
   readonly advice: string;
 }
 
-type PageKind = 'session' | 'certificate' | 'denied' | 'away' | 'busy' | 'blocked' | 'broken';
+type PageKind =
+  | 'stranger'
+  | 'session'
+  | 'certificate'
+  | 'key'
+  | 'denied'
+  | 'missing'
+  | 'large'
+  | 'away'
+  | 'busy'
+  | 'blocked'
+  | 'broken';
 
 const ENGLISH: Record<PageKind, PageText> = {
+  stranger: { title: 'Please sign in', advice: 'This page is for people who are signed in.' },
   session: { title: 'Please sign in', advice: 'Your session is over. Sign in again to continue.' },
   certificate: {
     title: 'Your certificate is needed',
@@ -20,6 +32,15 @@ const ENGLISH: Record<PageKind, PageText> = {
   denied: {
     title: 'This page is closed',
     advice: 'No rule lets you in here. Ask your administrator if you should be.',
+  },
+  key: {
+    title: 'For programs only',
+    advice: 'This address answers programs that have a valid API key. There is nothing to see in a browser.',
+  },
+  missing: { title: 'There is no such page', advice: 'Check the address, or go back.' },
+  large: {
+    title: 'That is too large',
+    advice: 'Files of this size are not accepted here. Send a smaller one.',
   },
   away: {
     title: 'One moment, please',
@@ -37,6 +58,7 @@ const ENGLISH: Record<PageKind, PageText> = {
 };
 
 const RUSSIAN: typeof ENGLISH = {
+  stranger: { title: 'Войдите, пожалуйста', advice: 'Эта страница — для тех, кто вошёл в систему.' },
   session: { title: 'Войдите, пожалуйста', advice: 'Сеанс завершён. Войдите ещё раз, чтобы продолжить.' },
   certificate: {
     title: 'Нужен ваш сертификат',
@@ -46,6 +68,15 @@ const RUSSIAN: typeof ENGLISH = {
   denied: {
     title: 'Страница закрыта',
     advice: 'Ни одно правило не пускает вас сюда. Если доступ нужен, обратитесь к администратору.',
+  },
+  key: {
+    title: 'Только для программ',
+    advice: 'Этот адрес отвечает программам с действующим ключом API. В браузере здесь нечего смотреть.',
+  },
+  missing: { title: 'Такой страницы нет', advice: 'Проверьте адрес или вернитесь назад.' },
+  large: {
+    title: 'Слишком большой файл',
+    advice: 'Файлы такого размера здесь не принимают. Отправьте файл поменьше.',
   },
   away: {
     title: 'Одну минуту',
@@ -84,7 +115,8 @@ export function problemPage(
   const kind = pageKind(code, status);
   const { title, advice } = (isRussian ? RUSSIAN : ENGLISH)[kind];
   const link = isRussian ? 'Войти' : 'Sign in';
-  const offer = kind === 'session' ? `<p><a href="${escapeHtml(loginPage)}">${link}</a></p>` : '';
+  const offer =
+    kind === 'session' || kind === 'stranger' ? `<p><a href="${escapeHtml(loginPage)}">${link}</a></p>` : '';
   return (
     `<!doctype html><html lang="${isRussian ? 'ru' : 'en'}"><head><meta charset="utf-8">` +
     `<meta name="viewport" content="width=device-width,initial-scale=1"><title>${title}</title><style>${STYLE}</style></head>` +
@@ -107,9 +139,13 @@ export function prefersRussian(acceptLanguage: string): boolean {
 }
 
 function pageKind(code: ProblemCode, status: number): PageKind {
-  if (code === 'session_required' || code === 'session_ended') return 'session';
+  if (code === 'session_required') return 'stranger';
+  if (code === 'session_ended') return 'session';
   if (code.startsWith('certificate_')) return 'certificate';
-  if (status === 401 || status === 403 || status === 404) return 'denied';
+  if (code.startsWith('key_')) return 'key';
+  if (status === 404) return 'missing';
+  if (status === 401 || status === 403) return 'denied';
+  if (code === 'body_too_large') return 'large';
   if (status === 429) return code === 'sign_in_blocked' ? 'blocked' : 'busy';
   return status >= 500 ? 'away' : 'broken';
 }

@@ -6,6 +6,7 @@ import { alarmMismatch } from './account-alarm.ts';
 import { auditAdminRefusal } from './audit-report.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
+import { shedClass } from './shed.ts';
 
 const VERSIONS = { 'http/1.0': '1.0', 'http/1.1': '1.1', h2: '2' } as const;
 
@@ -104,10 +105,12 @@ function times(context: RequestContext): { gatewayMs: number; upstreamMs: number
   return { gatewayMs: openedMs - startMs - upstreamMs, upstreamMs };
 }
 
-function countRefusal(metrics: GatewayMetrics, { failure, hidden, refusedBy }: RequestContext): void {
+function countRefusal(metrics: GatewayMetrics, context: RequestContext): void {
+  const { failure, hidden, refusedBy } = context;
   if (failure === undefined) return;
   if (failure.code.startsWith('key_')) metrics.apiKeysRejected.child({ code: failure.code }).inc();
   if (failure.code === 'rate_limited' || failure.code === 'sign_in_blocked')
     metrics.rateLimited.child({ limit: refusedBy ?? 'anonymous' }).inc();
+  if (failure.code === 'overloaded') metrics.overloadShed.child({ class: shedClass(context) }).inc();
   if (hidden !== undefined) metrics.adminsDenied.child({ reason: 'public_listener' }).inc();
 }

@@ -2,6 +2,7 @@ import type { KeyService } from '../api-key/api-key.ts';
 import type { AuditSink } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { PublicJwk } from '../crypto/assertion-key.ts';
+import type { LoadLevel } from '../observability/event-loop-load.ts';
 import type { LimitTable } from '../rate-limit/limit-table.ts';
 import type { SessionService } from '../session/session.ts';
 import type { AdminServices } from './admin-services.ts';
@@ -42,6 +43,8 @@ export interface PipelineServices {
   readonly administration: AdminServices;
   /** Who wrote what, so that their own reads see it. */
   readonly ownWrites: OwnWrites;
+  /** How overloaded this process is. */
+  readonly load: { readonly level: LoadLevel };
   /** Counts requests, answer bytes, requests at once and failed sign-ins. */
   readonly limits: LimitTable;
   readonly limitReport: LimitReport;

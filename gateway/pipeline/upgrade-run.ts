@@ -13,19 +13,21 @@ import { authenticate, enter, OWN_PREFIX } from './authenticate.ts';
 import { keyHeaders, setCookieName } from './answer-headers.ts';
 import { authorize } from './authorize.ts';
 import { chooseNode } from './choose-nodes.ts';
-import { isOwnOrigin } from './cross-site.ts';
+import { isAllowed, isOwnOrigin } from './cross-site.ts';
 import { failureAnswer } from './fail.ts';
 import { guard } from './guard.ts';
 import { limitClient, limitPrincipal } from './limit.ts';
+import type { OpenStream, OpenStreams, StreamEnding } from './open-streams.ts';
 import type { RequestContext } from './request-context.ts';
 import type { PipelineServices } from './services.ts';
 import { spend } from './budget.ts';
 import { awaitTurn, leaveTurn } from './turn.ts';
 import { upstreamHeaders } from './upstream-headers.ts';
 
-/** Close codes: the session or key is over; the gateway or the policy ends the stream (RFC 6455 section 7.4). */
+/** Close codes: the session or key is over; the gateway, the policy or the node ends the stream (RFC 6455 section 7.4). */
 const SESSION_OVER = 4401;
 const GOING_AWAY = 1001;
+const SERVICE_RESTART = 1012;
 const POLICY_VIOLATION = 1008;
 
 /** How often a client's messages may count as activity. */
@@ -33,15 +35,19 @@ const ACTIVITY_EVERY_MS = 5000;
 /** How often what went out is drawn from budgets. */
 const METER_EVERY_MS = 1000;
 
+/** Headers that say what the upstream is made of. */
+const TELLTALE = new Set(['server', 'x-powered-by', 'x-aspnet-version', 'x-aspnetmvc-version']);
+
 /** Headers of a refusal that concern the upstream's connection only. */
 const REFUSAL_DROPPED = new Set(['connection', 'keep-alive', 'upgrade', 'proxy-connection']);
 
 /** One WebSocket handshake through the stages, and then the open stream. */
-export class UpgradeRun {
+export class UpgradeRun implements OpenStream {
   readonly #context: RequestContext;
   readonly #request: IncomingMessage;
   readonly #socket: Socket;
   readonly #services: PipelineServices;
+  readonly #streams: OpenStreams;
   readonly #onDone: () => void;
   #client: WebSocketClient | undefined;
   #isOver = false;
@@ -53,12 +59,14 @@ export class UpgradeRun {
     request: IncomingMessage,
     socket: Socket,
     services: PipelineServices,
+    streams: OpenStreams,
     onDone: () => void,
   ) {
     this.#context = context;
     this.#request = request;
     this.#socket = socket;
     this.#services = services;
+    this.#streams = streams;
     this.#onDone = onDone;
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#over());
@@ -87,10 +95,10 @@ export class UpgradeRun {
     }
   }
 
-  /** Ends the stream because the gateway shuts down. */
-  shutDown(): void {
+  shutDown(ending: StreamEnding): void {
     if (this.#client === undefined) this.#socket.destroy();
-    else this.#client.closeWith(GOING_AWAY, 'going away');
+    else if (ending === 'stopping') this.#client.closeWith(GOING_AWAY, 'going away');
+    else this.#client.closeWith(SERVICE_RESTART, 'connect again', ending === 'sealed');
   }
 
   /** A handshake with a body would bring bytes of which nobody knows whether they are frames (RFC 6455 section 4.1). */
@@ -112,7 +120,7 @@ export class UpgradeRun {
     // Browsers send cookies with a handshake from any page (OWASP cross-site WebSocket hijacking).
     const { origin } = context.head;
     const isForeign = origin !== undefined && !isOwnOrigin(origin, context.message.authority);
-    if (isForeign && !context.snapshot.policy.sessions.allowsCrossSite(context.path)) {
+    if (isForeign && !isAllowed(context)) {
       throw new GatewayError('cross_site', 'a WebSocket handshake from another origin');
     }
   }
@@ -124,6 +132,7 @@ export class UpgradeRun {
       active: () => this.#active(),
     });
     this.#client = client;
+    this.#streams.add(this, node);
     this.#watch(client);
     // The session may have ended just now, which closed the client.
     if (client.destroyed) return;
@@ -196,7 +205,7 @@ export class UpgradeRun {
     const kept = lines.filter((line) => {
       const colon = line.indexOf(':');
       const name = line.slice(0, colon).toLowerCase();
-      if (name.startsWith('zasov-') || name.startsWith('x-zasov-')) return false;
+      if (name.startsWith('zasov-') || name.startsWith('x-zasov-') || TELLTALE.has(name)) return false;
       // A refusal is an ordinary answer after which the connection ends.
       if (status !== 101 && REFUSAL_DROPPED.has(name)) return false;
       return name !== 'set-cookie' || !isVaulted(setCookieName(line.slice(colon + 1)));

@@ -109,7 +109,7 @@ async function rotated(
     return await sessions.rotate(verdict);
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'store_unavailable') throw error;
-    report.notice('no rotation: the session store cannot be written', { session: verdict.session.id });
+    report.notice('no rotation: the session store cannot be written', { sessionId: verdict.session.id });
     return undefined;
   }
 }

@@ -27,6 +27,8 @@ export function checkReferences(document: PolicyDocument): Mistake[] {
     ...uselessNodeTls(document),
     ...unknownRegions(document),
     ...unknownLimits(document),
+    ...proxyOfNobody(document),
+    ...unknownServers(document),
     ...longGrace(document),
     ...unreachableRoutes(document),
   ];
@@ -140,6 +142,16 @@ function unknownLimits(document: PolicyDocument): Mistake[] {
   );
 }
 
+function unknownServers(document: PolicyDocument): Mistake[] {
+  const names = listAt(document, ['admin_access', 'servers']).filter((name) => typeof name === 'string');
+  return listAt(document, ['regions']).flatMap((_, region) => {
+    const trail = ['regions', region, 'servers'];
+    return listAt(document, trail).flatMap((__, index) =>
+      unknownName(document, [...trail, index], names, 'admin_access.servers does not name it'),
+    );
+  });
+}
+
 function unknownName(
   document: PolicyDocument,
   trail: Trail,
@@ -157,6 +169,14 @@ function unknownName(
       suggestion: didYouMean(name, names),
     },
   ];
+}
+
+function proxyOfNobody(document: PolicyDocument): Mistake[] {
+  const trail = ['listen', 'public', 'proxy_protocol'];
+  const isAsked = valueAt(document.value, trail) === true;
+  if (!isAsked || !document.isWhole || listAt(document, ['trusted_proxies']).length > 0) return [];
+  const message = `${trailName(trail)}: with no trusted_proxies every connection would be refused`;
+  return [{ ...document.placeOfValue(trail), message }];
 }
 
 function longGrace(document: PolicyDocument): Mistake[] {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { anyGlob, compileTextGlob } from '../core/glob.ts';
 import { networkList } from '../core/network.ts';
 import { compileApiKeys } from './compile-api-keys.ts';
+import { compileCrossOrigin, compileHeaders, compileStrictTransport } from './compile-answers.ts';
 import { compileLimit, compileSignInRules } from './compile-limits.ts';
 import { compileAnswerRule } from './compile-answer-rule.ts';
 import { compilePaths, compileRequestRule } from './compile-request-rule.ts';
@@ -26,14 +27,14 @@ const DEFAULT_GRACE_MS = 20_000;
 export function compilePolicy(settings: PolicySettings, outline: PolicyOutline): Policy {
   const { protection } = settings;
   return {
-    listen: settings.listen,
+    listen: { ...settings.listen, public: compilePublic(settings.listen.public) },
     workers: settings.workers,
     trustedProxies: networkList(settings.trusted_proxies),
     store: compileStore(settings.store),
     masterKey: settings.secrets.master_key,
     tls: { profile: settings.tls.profile, certificates: compileCertificates(settings) },
     accounts: compileAccounts(settings.accounts),
-    regions: settings.regions.map(({ id, nodes, role, health, facility, tls }) => ({
+    regions: settings.regions.map(({ id, nodes, role, health, facility, servers, tls }) => ({
       id,
       nodes,
       role,
@@ -45,6 +46,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         healthyAfter: health.healthy_after,
       },
       facility,
+      servers,
       tls: tls && {
         caFile: tls.ca && resolve(tls.ca),
         certFile: tls.cert && resolve(tls.cert),
@@ -62,6 +64,9 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
         writes: route.writes,
         onUnauthenticated: route.on_unauthenticated,
         limit: compileLimit(settings, route.limit),
+        security: compileHeaders(settings.headers, route.headers),
+        // The administrators' pages and what is closed are for nobody's scripts.
+        crossOrigin: isOpening ? compileCrossOrigin(route.cors ?? settings.cors) : undefined,
         bodyLimitBytes: route.body_bytes ?? protection.body_bytes,
       };
     }),
@@ -76,13 +81,20 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
       bodyIdleTimeoutMs: protection.body_idle_timeout,
       upstreamTimeoutMs: protection.upstream_timeout,
       connections: protection.connections,
+      connectionsPerClient: protection.connections_per_client,
       streamMaxAgeMs: protection.stream_max_age,
       drainMs: protection.drain,
     },
     auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
     outline,
+    strictTransport: compileStrictTransport(settings.headers),
     logLevel: settings.log.level,
   };
+}
+
+function compilePublic(settings: PolicySettings['listen']['public']): Policy['listen']['public'] {
+  const { address, port, proxy_protocol: proxyProtocol } = settings;
+  return { address, port, proxyProtocol };
 }
 
 /** The schema has seen to it that a Redis has exactly one way to be reached. */

@@ -38,7 +38,8 @@ function coverOf(match: RequestMatch, earlier: readonly (RequestMatch | undefine
 
 const ANY_PATH = ['/**'];
 
-function takesAll(wide: RequestMatch, narrow: RequestMatch): boolean {
+/** Whether every request that the narrow one takes is taken by the wide one. False where it is not sure. */
+export function takesAll(wide: RequestMatch, narrow: RequestMatch): boolean {
   return (
     coversGlobs(wide.path, narrow.path, 'path') &&
     coversGlobs(wide.host, narrow.host, 'text') &&

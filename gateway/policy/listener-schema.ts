@@ -3,23 +3,32 @@ import { z } from 'zod';
 import { byteSize, duration } from './measure-schema.ts';
 import { certificateHost, filePath, hostPort, listenAddress, secret, url, word } from './name-schema.ts';
 import { network } from './pattern-schema.ts';
-import { alternatives, choice, list, packWording, section, wholeNumber } from './wording.ts';
+import { alternatives, choice, flag, list, packWording, section, wholeNumber } from './wording.ts';
 
-function endpoint(address: string, port: number, meaning: string) {
-  return section({
+function endpointShape(address: string, port: number) {
+  return {
     address: listenAddress()
       .prefault(address)
       .describe(
         `Address to listen on. Default ${address}; 0.0.0.0 and :: mean every network of this machine.`,
       ),
     port: wholeNumber(0, 65_535).prefault(port).describe(`TCP port, 0 takes a free one. Default ${port}.`),
-  })
-    .prefault({})
-    .describe(meaning);
+  };
+}
+
+function endpoint(address: string, port: number, meaning: string) {
+  return section(endpointShape(address, port)).prefault({}).describe(meaning);
 }
 
 export const listenSchema = section({
-  public: endpoint('0.0.0.0', 8443, 'Where browsers and integrations come: TLS, HTTP/2 and HTTP/1.1.'),
+  public: section({
+    ...endpointShape('0.0.0.0', 8443),
+    proxy_protocol: flag(
+      'Every connection comes from one of trusted_proxies and begins with a PROXY header (version 1 or 2); others are refused. Changes with a restart.',
+    ),
+  })
+    .prefault({})
+    .describe('Where browsers and integrations come: TLS, HTTP/2 and HTTP/1.1.'),
   admin: endpoint(
     '127.0.0.1',
     8444,
@@ -158,10 +167,12 @@ export const protectionSchema = section({
     .describe('Largest request body of routes without body_bytes of their own. Default 64MiB.'),
   header_timeout: duration('1s', '5m')
     .prefault('10s')
-    .describe('How long a request head may take. Default 10s.'),
+    .describe('How long a handshake, and then a request head, may take. Default 10s.'),
   body_idle_timeout: duration('1s', '1h')
     .prefault('30s')
-    .describe('Longest pause inside a request body. Default 30s.'),
+    .describe(
+      'Longest pause inside a request body, in which 240 bytes a second must come on average. Default 30s.',
+    ),
   upstream_timeout: duration('1s', '1h')
     .prefault('60s')
     .describe("How long the CRM may take to begin an answer. Default 60s; the CRM's slowest report decides."),
@@ -171,7 +182,8 @@ export const protectionSchema = section({
   connections_per_client: wholeNumber(1, 1_000_000)
     .prefault(200)
     .describe(
-      'Connections at once of one client network. Default 200; an office behind one address is one client.',
+      'Connections at once of one client, an IPv4 address or an IPv6 /64, and those that it may open in ten seconds. ' +
+        'Default 200; an office behind one address is one client. Trusted proxies are none.',
     ),
   stream_max_age: duration('10s', '30d')
     .prefault('12h')

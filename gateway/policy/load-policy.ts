@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
+
 import type { Environment } from '../config/environment.ts';
+import { canonicalJson, type JsonValue } from '../core/canonical-json.ts';
 import { checkFiles } from './check-files.ts';
 import { checkReferences } from './check-references.ts';
 import { compilePolicy } from './compile-policy.ts';
@@ -14,6 +17,10 @@ export interface LoadedPolicy {
   readonly policy: Policy;
   /** All settings, also those that the policy does not compile. */
   readonly settings: PolicySettings;
+  /** What stands in the files, merged. */
+  readonly raw: PolicyDocument['value'];
+  /** SHA-256 over what they say, wherever they lie and however they are written: what both administrators approve. */
+  readonly contentHash: string;
   /** Equal hashes mean equal texts in equally named files: a reload has nothing to do. */
   readonly hash: string;
 }
@@ -56,7 +63,10 @@ function validate(document: PolicyDocument, environment: Environment): PolicyRea
     ...found.filter((each) => !document.mistakes.some((other) => isSamePlace(each, other))),
   ]);
   if (mistakes.length > 0 || !parsed.success) return { mistakes };
-  const { value, hash } = document;
-  const policy = compilePolicy(parsed.data, outlinePolicy(value, hash));
-  return { policy, settings: parsed.data, hash };
+  const { value: raw, hash } = document;
+  const contentHash = createHash('sha256')
+    .update(canonicalJson(raw as JsonValue))
+    .digest('hex');
+  const policy = compilePolicy(parsed.data, outlinePolicy(raw, hash));
+  return { policy, settings: parsed.data, raw, contentHash, hash };
 }

@@ -34,10 +34,6 @@ const WAITING: readonly Gap[] = [
     says: 'backup: nothing is copied yet; copy the data directory yourself',
     isAsked: (all) => all.backup !== undefined,
   },
-  {
-    says: 'regions.facility: no signal is taken yet',
-    isAsked: ({ regions }) => regions.some((each) => each.facility !== undefined),
-  },
 ];
 
 /** Says which settings of a valid set this version does not act on, so that nobody relies on them by mistake. */

@@ -1,5 +1,6 @@
 import { type z } from 'zod';
 
+import { corsSchema, headersSchema } from './answer-schema.ts';
 import { auditSchema, backupSchema } from './backup-schema.ts';
 import {
   listenSchema,
@@ -37,6 +38,8 @@ export const policySchema = section({
   admins: adminsSchema,
   admin_access: adminAccessSchema,
   limits: limitsSchema,
+  headers: headersSchema,
+  cors: corsSchema,
   protection: protectionSchema,
   audit: auditSchema,
   backup: backupSchema,

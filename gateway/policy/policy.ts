@@ -55,6 +55,8 @@ interface RegionPolicy {
     | undefined;
   /** Where the key is that signs the signals of its data centre. */
   readonly facility?: { readonly secret: SecretReference } | undefined;
+  /** Those of `adminAccess.servers` that stand there. */
+  readonly servers: readonly string[];
 }
 
 /** Which region answers for which account. */
@@ -100,6 +102,29 @@ export interface SignInRule extends NamedRate {
   readonly blockMs: number;
 }
 
+/** Security headers of a route's answers; `undefined` = as the upstream says. */
+export interface SecurityHeaders {
+  readonly nosniff: boolean;
+  readonly referrer: string | undefined;
+  readonly opener: string | undefined;
+  readonly permissions: string | undefined;
+  readonly contentSecurity: string | undefined;
+  /** All but `nosniff`, as flat names and values: what a page gets whose upstream says nothing of them. */
+  readonly pageHeaders: readonly string[];
+}
+
+/** Which other origins' scripts may read a route's answers. */
+export interface CrossOriginPolicy {
+  readonly origins: ReadonlySet<string>;
+  /** Whether any may; then without credentials. */
+  readonly isOpen: boolean;
+  readonly credentials: boolean;
+  /** Names of headers, joined by commas. */
+  readonly headers: string;
+  readonly expose: string;
+  readonly maxAgeSeconds: number;
+}
+
 /** One routing rule; the first that matches decides. */
 export interface Route {
   readonly name: string;
@@ -109,6 +134,8 @@ export interface Route {
   readonly writes: boolean;
   readonly onUnauthenticated: 'login' | '401';
   readonly limit: RouteLimit | undefined;
+  readonly security: SecurityHeaders;
+  readonly crossOrigin: CrossOriginPolicy | undefined;
   /** The largest request body that this route takes, in bytes. */
   readonly bodyLimitBytes: number;
 }
@@ -226,6 +253,7 @@ interface ProtectionPolicy {
   readonly bodyIdleTimeoutMs: number;
   readonly upstreamTimeoutMs: number;
   readonly connections: number;
+  readonly connectionsPerClient: number;
   readonly streamMaxAgeMs: number;
   readonly drainMs: number;
 }
@@ -235,7 +263,7 @@ interface ProtectionPolicy {
  */
 export interface Policy {
   readonly listen: {
-    readonly public: Endpoint;
+    readonly public: Endpoint & { readonly proxyProtocol: boolean };
     readonly admin: Endpoint;
     readonly ops: Endpoint;
     readonly redirect?: Endpoint | undefined;
@@ -266,5 +294,7 @@ export interface Policy {
   readonly auditDirectory: string | undefined;
   /** What it looks like from outside, to say what a reload changed. */
   readonly outline: PolicyOutline;
+  /** Value of `Strict-Transport-Security`; empty for none. */
+  readonly strictTransport: string;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error';
 }

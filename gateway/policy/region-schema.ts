@@ -1,5 +1,15 @@
 import { duration } from './measure-schema.ts';
-import { ACCOUNT_NAME, filePath, hostName, origin, pagePath, regionId, secret, word } from './name-schema.ts';
+import {
+  ACCOUNT_NAME,
+  filePath,
+  hostName,
+  hostPort,
+  origin,
+  pagePath,
+  regionId,
+  secret,
+  word,
+} from './name-schema.ts';
 import { headerName } from './pattern-schema.ts';
 import { alternatives, choice, list, mapping, scalar, section, wholeNumber } from './wording.ts';
 
@@ -82,6 +92,12 @@ const regionSchema = section({
   facility: section({ secret: secret().describe("Where the key is that signs the building's signals.") })
     .optional()
     .describe("The data centre's tamper, fire and power signals, which seal or drain the region."),
+  servers: list(hostPort())
+    .prefault([])
+    .describe(
+      'Those of admin_access.servers that stand in this region: a seal cuts tunnels to them. Default none; ' +
+        'tunnels to servers that no region names are cut by every seal.',
+    ),
 });
 
 export const regionsSchema = list(regionSchema, 1).describe('Where the CRM runs. At least one region.');

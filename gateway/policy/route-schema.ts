@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { corsSchema, routeHeadersSchema } from './answer-schema.ts';
 import { byteSize } from './measure-schema.ts';
 import { PLAIN_NAME, word } from './name-schema.ts';
 import { HEADER_NAME, hostGlob, methodName, network, pathGlob, textGlob } from './pattern-schema.ts';
@@ -68,6 +69,8 @@ export const routeSchema = section({
     'Who may pass. public lets everybody through to the CRM; admin exists on the admin listener only.',
   ),
   limit: word(PLAIN_NAME).optional().describe('Name of one of the limits.'),
+  headers: routeHeadersSchema,
+  cors: corsSchema,
   on_unauthenticated: z
     .literal(['login', '401', 401], {
       error: packWording({ says: 'not a possible value:', among: ['login', '401'], allowed: 'login, 401' }),

@@ -8,11 +8,17 @@ import type { NodeWaiter, UpstreamNode } from '../upstream/upstream-node.ts';
 /** Whoever made an attempt: told what comes of it, unless it was given up. */
 export interface AttemptOwner extends NodeWaiter {
   begun(controller: Dispatcher.DispatchController): void;
+  /** An interim answer came. */
+  informed(status: number, headers: IncomingHttpHeaders): void;
+  /** The final answer began. */
   answered(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void;
   data(controller: Dispatcher.DispatchController, chunk: Buffer): void;
-  ended(controller: Dispatcher.DispatchController): void;
+  ended(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void;
   broke(error: Error): void;
 }
+
+/** Interim answers of one request; an upstream that has more to say says nothing. */
+const INTERIM_ANSWERS = 32;
 
 /**
  * One try of a request at one node. It counts as the node's work until it is over, and what comes of a try that was
@@ -24,6 +30,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #isStream: boolean;
   #controller: Dispatcher.DispatchController | undefined;
   #isGivenUp = false;
+  #interim = 0;
 
   constructor(owner: AttemptOwner, node: UpstreamNode, isStream: boolean) {
     this.#owner = owner;
@@ -61,22 +68,33 @@ export class Attempt implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (this.#isGivenUp) return;
-    if (status >= 200) this.#node.waiting.delete(this.#owner);
-    this.#owner.answered(controller, status, headers);
+    // RFC 9110 section 15: no such class of status; HTTP/2 could not even pass it on.
+    if (status < 100 || status > 599) this.#refuse(controller, `answered with status ${status}`);
+    else if (status < 200) {
+      if (++this.#interim > INTERIM_ANSWERS) this.#refuse(controller, 'sent interim answers without end');
+      else this.#owner.informed(status, headers);
+    } else {
+      this.#node.waiting.delete(this.#owner);
+      this.#owner.answered(controller, status, headers);
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (!this.#isGivenUp) this.#owner.data(controller, chunk);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#leave();
-    if (!this.#isGivenUp) this.#owner.ended(controller);
+    if (!this.#isGivenUp) this.#owner.ended(controller, trailers);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#leave();
     if (!this.#isGivenUp) this.#owner.broke(error);
+  }
+
+  #refuse(controller: Dispatcher.DispatchController, what: string): void {
+    controller.abort(new GatewayError('upstream_failed', `${this.#node.origin} ${what}`));
   }
 
   #leave(): void {

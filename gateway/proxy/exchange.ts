@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 
+import type { Trailers } from './trailer-fields.ts';
+
 /** The head of a client's message, whatever the protocol carried it. */
 export interface MessageHead {
   readonly protocol: 'http/1.0' | 'http/1.1' | 'h2';
@@ -39,13 +41,14 @@ export interface Exchange extends MessageHead {
   sendContinue(): void;
   /** Passes an interim answer such as 103 Early Hints (RFC 8297). */
   sendInformation(status: number, headers: readonly string[]): void;
-  /** Writes the head of the answer: flat names and values. */
-  respond(status: number, headers: string[]): void;
+  /** Writes the head of the answer: flat names and values. @param mayTrail whether trailers may come at its end. */
+  respond(status: number, headers: string[], mayTrail?: boolean): void;
   /** @returns false when the client reads slower than this; wait for `onDrain`. */
   write(chunk: Uint8Array): boolean;
   /** Sends the head now, although no byte of the body is there yet. */
   flush(): void;
-  end(chunk?: Uint8Array): void;
+  /** @param trailers fields behind the content, where the head said that there may be some. */
+  end(chunk?: Uint8Array, trailers?: Trailers): void;
   /** Breaks the exchange off so that the client cannot take it for complete. */
   destroy(): void;
 }

@@ -13,6 +13,8 @@ export interface ForwardRequest {
   readonly body: RequestBody | undefined;
   /** Whether it may run twice: it changes nothing, and it has no body. */
   readonly isReplayable: boolean;
+  /** Whether the client said that it reads trailers (RFC 9110 section 10.1.4). */
+  readonly takesTrailers: boolean;
   /** Whether silence in the answer's body is normal (event streams). */
   readonly mayIdle: boolean;
   /** How long the upstream may take to begin its answer, and pause in it, in milliseconds. */
@@ -34,6 +36,8 @@ export interface AnswerSink {
     headers: IncomingHttpHeaders,
     prefix: Buffer | undefined,
   ): string[] | undefined | Promise<string[] | undefined>;
+  /** The upstream broke off in the middle of the body: what the client sees must not look whole where that matters. */
+  brokeOff(): void;
   /** Told of bytes of the body before they go out. @returns false when it broke the answer off instead. */
   passes(bytes: number): boolean;
   /** The request failed before any head was written. */

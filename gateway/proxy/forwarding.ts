@@ -11,13 +11,14 @@ import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
 import { linkHeaders } from './early-hints.ts';
 import type { AnswerSink, ForwardRequest } from './forward-request.ts';
+import { passableTrailers, type Trailers } from './trailer-fields.ts';
 import { type Retries, Tries } from './tries.ts';
 import { neverConnected, upstreamFailure } from './upstream-failure.ts';
+import { type SlowExchange, waitingClients } from './waiting-clients.ts';
 
 /** How much of an answer may be read before its head is decided on. */
 const PREFIX_BYTES = 64 * 1024;
 
-/** What may happen to a request between two tries, so that nobody answers it twice. */
 type State = 'waiting' | 'prefix' | 'deciding' | 'open' | 'dropped' | 'done';
 
 /**
@@ -25,7 +26,7 @@ type State = 'waiting' | 'prefix' | 'deciding' | 'open' | 'dropped' | 'done';
  * close together. Sent again only when it cannot have run (no connection), or when it changes nothing, has no body and
  * no byte of an answer came (RFC 9110 section 9.2.2); within the budget of second tries.
  */
-export class Forwarding implements AttemptOwner {
+export class Forwarding implements AttemptOwner, SlowExchange {
   /** `performance.now()` when the request was handed over, when the upstream's head came, when the client's left. */
   dispatchedMs = 0;
   headMs = 0;
@@ -44,6 +45,7 @@ export class Forwarding implements AttemptOwner {
   #heldBytes = 0;
   #isComplete = false;
   #remaining = -1;
+  #trailers: Trailers | undefined;
   #stalled: NodeJS.Timeout | undefined;
 
   /** @param node the first to be tried. */
@@ -80,6 +82,7 @@ export class Forwarding implements AttemptOwner {
   /** The client went away: the upstream must not work for nobody. */
   clientGone(): void {
     clearTimeout(this.#stalled);
+    waitingClients.forget(this);
     if (this.#state === 'done') return;
     this.#over('done');
     this.#controller?.abort(new GatewayError('bad_request', 'the client went away'));
@@ -89,7 +92,12 @@ export class Forwarding implements AttemptOwner {
   /** The client has room for more. */
   drained(): void {
     clearTimeout(this.#stalled);
+    waitingClients.forget(this);
     this.#controller?.resume();
+  }
+
+  giveUp(): void {
+    this.#exchange.destroy();
   }
 
   begun(controller: Dispatcher.DispatchController): void {
@@ -97,18 +105,11 @@ export class Forwarding implements AttemptOwner {
     if (this.#exchange.closed) controller.abort(new GatewayError('bad_request', 'the client went away'));
   }
 
+  informed(status: number, headers: IncomingHttpHeaders): void {
+    if (status === 103) this.#exchange.sendInformation(status, linkHeaders(headers));
+  }
+
   answered(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 100 || status > 599) {
-      // RFC 9110 section 15: no such class of status; HTTP/2 could not even pass it on.
-      controller.abort(
-        new GatewayError('upstream_failed', `${this.node.origin} answered with status ${status}`),
-      );
-      return;
-    }
-    if (status < 200) {
-      if (status === 103) this.#exchange.sendInformation(status, linkHeaders(headers));
-      return;
-    }
     this.headMs = performance.now();
     joinRepeatedHeaders(headers);
     this.#status = status;
@@ -129,8 +130,9 @@ export class Forwarding implements AttemptOwner {
     }
   }
 
-  ended(controller: Dispatcher.DispatchController): void {
+  ended(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#isComplete = true;
+    if (this.#request.takesTrailers) this.#trailers = passableTrailers(trailers);
     if (this.#state === 'prefix') this.#decide(controller, Buffer.concat(this.#held));
     else if (this.#state === 'open') this.#finish();
   }
@@ -142,9 +144,8 @@ export class Forwarding implements AttemptOwner {
     if (!isOurs && this.#state !== 'done') this.#sink.trouble(this.node, troubleOf(error));
     if (this.#state === 'done' || this.#state === 'dropped') return;
     if (this.#state === 'open') {
-      // The client has a part of the answer: it must see a broken connection, never a clean end.
       this.#over('done');
-      this.#exchange.destroy();
+      this.#sink.brokeOff();
       return;
     }
     const failure = isOurs && bodyError instanceof GatewayError ? bodyError : error;
@@ -243,7 +244,7 @@ export class Forwarding implements AttemptOwner {
     const length = this.#headers['content-length'];
     this.#remaining = length === undefined || this.#request.method === 'HEAD' ? -1 : Number(length);
     try {
-      this.#exchange.respond(this.#status, headers);
+      this.#exchange.respond(this.#status, headers, this.#request.takesTrailers && length === undefined);
     } catch (error) {
       this.#drop(controller);
       this.#sink.fail(
@@ -256,7 +257,10 @@ export class Forwarding implements AttemptOwner {
     this.#held = [];
     for (const chunk of held) this.#pass(controller, chunk);
     if (this.#isComplete) this.#finish();
-    else if (this.#remaining < 0) process.nextTick(() => this.#flush());
+    else if (this.#remaining < 0)
+      process.nextTick(() => {
+        if (this.#state === 'open' && this.#exchange.sentBytes === 0) this.#exchange.flush();
+      });
   }
 
   /** The client was answered otherwise; what the upstream still says is of no use. */
@@ -283,16 +287,13 @@ export class Forwarding implements AttemptOwner {
     controller.pause();
     // Clients that never read would hold the upstream's connections until nobody else gets one.
     clearTimeout(this.#stalled);
-    this.#stalled = setTimeout(() => this.#exchange.destroy(), this.#request.stallMs).unref();
+    this.#stalled = setTimeout(() => this.giveUp(), this.#request.stallMs).unref();
+    waitingClients.note(this);
   }
 
   #finish(): void {
     if (this.#state === 'done') return;
     this.#over('done');
-    this.#exchange.end();
-  }
-
-  #flush(): void {
-    if (this.#state === 'open' && this.#exchange.sentBytes === 0) this.#exchange.flush();
+    this.#exchange.end(undefined, this.#trailers);
   }
 }

@@ -1,3 +1,6 @@
+/** The opcode of a close frame. */
+const CLOSE = 8;
+
 /**
  * Follows the frame boundaries of a WebSocket byte stream (RFC 6455 section 5.2) without keeping any of it:
  *
@@ -10,6 +13,8 @@ export class FrameTracker {
   #remaining = 0;
   readonly #header: number[] = [];
   #headerBytes = 2;
+  /** Whether a close frame went by, after which nothing may follow (RFC 6455 section 5.5.1). */
+  hasClosed = false;
 
   /** Whether the bytes seen so far end exactly at the end of a frame. */
   get isAtBoundary(): boolean {
@@ -46,6 +51,7 @@ export class FrameTracker {
       this.#headerBytes = 2 + (short === 126 ? 2 : short === 127 ? 8 : 0) + (byte & 0x80 ? 4 : 0);
     }
     if (header.length < this.#headerBytes) return;
+    if (((header[0] ?? 0) & 0x0f) === CLOSE) this.hasClosed = true;
     this.#remaining = payloadLength(header);
     header.length = 0;
     this.#headerBytes = 2;

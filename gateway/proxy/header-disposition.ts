@@ -1,5 +1,5 @@
 /** What the gateway does with a request header. */
-type Disposition = 'pass' | 'drop' | 'forwarding' | 'host' | 'cookie' | 'length' | 'noted' | 'connection';
+type Disposition = 'pass' | 'drop' | 'forwarding' | 'host' | 'cookie' | 'framing' | 'noted' | 'connection';
 
 /** A header name, decided once. */
 export interface ClassifiedName {
@@ -15,7 +15,6 @@ const HOP_BY_HOP = [
   'proxy-connection',
   'proxy-authenticate',
   'proxy-authorization',
-  'te',
   'trailer',
   'upgrade',
   'expect',
@@ -73,8 +72,9 @@ const EXACT = new Map<string, Disposition>([
   ['connection', 'connection'],
   ['host', 'host'],
   ['cookie', 'cookie'],
-  ['content-length', 'length'],
-  ['transfer-encoding', 'length'],
+  ['content-length', 'framing'],
+  ['transfer-encoding', 'framing'],
+  ['te', 'framing'],
 ]);
 
 const RESERVED_PREFIXES = ['x-zasov-', 'zasov-', 'x-forwarded-'];

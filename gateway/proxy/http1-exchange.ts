@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { earlyHints } from './early-hints.ts';
 import type { Exchange, ExchangeListener, MessageHead } from './exchange.ts';
 import { originForm } from './origin-form.ts';
+import type { Trailers } from './trailer-fields.ts';
 
 /** How long a client that is still sending when it was answered may take to read the answer, in milliseconds. */
 const LINGER_MS = 2000;
@@ -118,8 +119,10 @@ export class Http1Exchange implements Exchange {
     this.#response.flushHeaders();
   }
 
-  end(chunk?: Uint8Array): void {
+  end(chunk?: Uint8Array, trailers?: Trailers): void {
     this.#ended = true;
+    // Only a chunked answer has room for them, and Node leaves them out of any other.
+    if (trailers !== undefined && !this.closed) this.#response.addTrailers(trailers);
     if (chunk !== undefined) this.sentBytes += chunk.byteLength;
     const isSending = this.#isUnread && !this.#waitsForContinue;
     if (isSending && !this.#response.shouldKeepAlive) this.#linger(chunk);

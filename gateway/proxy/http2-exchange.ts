@@ -4,6 +4,10 @@ import type { Readable } from 'node:stream';
 
 import { earlyHints } from './early-hints.ts';
 import type { Exchange, ExchangeListener } from './exchange.ts';
+import type { Trailers } from './trailer-fields.ts';
+
+/** Answers that end with their head. */
+const NO_CONTENT = new Set([204, 205, 304]);
 
 /** An HTTP/2 exchange (RFC 9113): one stream of a connection. */
 export class Http2Exchange implements Exchange {
@@ -21,6 +25,7 @@ export class Http2Exchange implements Exchange {
   readonly #stream: ServerHttp2Stream;
   #waitsForContinue: boolean;
   #ended = false;
+  #trailers: Trailers | undefined;
 
   constructor(
     stream: ServerHttp2Stream,
@@ -66,10 +71,17 @@ export class Http2Exchange implements Exchange {
     if (links.length > 0) this.#stream.additionalHeaders({ ':status': 103, link: links.join(', ') });
   }
 
-  respond(status: number, headers: string[]): void {
+  respond(status: number, headers: string[], mayTrail = false): void {
     if (this.#isGone) return;
     headers.unshift(':status', String(status));
-    this.#stream.respond(headers);
+    const hasContent = this.method !== 'HEAD' && !NO_CONTENT.has(status);
+    if (!mayTrail || !hasContent) {
+      this.#stream.respond(headers);
+      return;
+    }
+    this.#stream.respond(headers, { waitForTrailers: true });
+    // Without any, Node ends the stream with an empty frame.
+    this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(this.#trailers ?? {}));
   }
 
   write(chunk: Uint8Array): boolean {
@@ -86,8 +98,9 @@ export class Http2Exchange implements Exchange {
     // An HTTP/2 head is a frame of its own and has left already.
   }
 
-  end(chunk?: Uint8Array): void {
+  end(chunk?: Uint8Array, trailers?: Trailers): void {
     this.#ended = true;
+    this.#trailers = trailers;
     if (this.#isGone) return;
     if (chunk === undefined) {
       this.#stream.end();

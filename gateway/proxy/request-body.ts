@@ -3,11 +3,16 @@ import { Readable } from 'node:stream';
 import { GatewayError } from '../core/gateway-error.ts';
 import { bodyGarbage } from './body-garbage.ts';
 import type { Exchange } from './exchange.ts';
+import { type SlowExchange, waitingClients } from './waiting-clients.ts';
+
+/** What a client has to send of a body at least, on average over `idleMs`. */
+const LEAST_BYTES_A_SECOND = 240;
+const MOVED_BYTES = 1024;
 
 /** Bounds on a request body. */
 export interface BodyLimits {
   readonly limitBytes: number;
-  /** How long the client may send nothing while we wait for it, in milliseconds. */
+  /** How long the client may send next to nothing while we wait for it, in milliseconds. */
   readonly idleMs: number;
 }
 
@@ -15,11 +20,14 @@ export interface BodyLimits {
  * A request body on its way to the upstream: counted, bounded, back-pressured. A wrapper rather than the client's own
  * stream, because whoever fails to send it destroys it, and the client must still get an answer.
  */
-export class RequestBody extends Readable {
+export class RequestBody extends Readable implements SlowExchange {
   receivedBytes = 0;
   readonly #exchange: Exchange;
   readonly #limits: BodyLimits;
   readonly #idle: NodeJS.Timeout;
+  /** Bytes since the time-out began anew, and since the client was last seen to move. */
+  #freshBytes = 0;
+  #movedBytes = 0;
   #held: Buffer[] = [];
   #isHolding = true;
   #isComplete = false;
@@ -71,11 +79,17 @@ export class RequestBody extends Readable {
     let hasRoom = true;
     for (const chunk of held) hasRoom = this.push(chunk);
     if (this.#isComplete) this.push(null);
-    else if (hasRoom) this.#exchange.source.resume();
+    else if (hasRoom) {
+      // What the upstream took its time for is not the client's silence.
+      if (this.#exchange.source.isPaused()) this.#idle.refresh();
+      waitingClients.note(this);
+      this.#exchange.source.resume();
+    }
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearTimeout(this.#idle);
+    waitingClients.forget(this);
     this.#held = [];
     this.#wake();
     callback(error);
@@ -83,7 +97,7 @@ export class RequestBody extends Readable {
 
   #take(chunk: Buffer): void {
     if (this.destroyed) return;
-    this.#idle.refresh();
+    this.#move(chunk.byteLength);
     this.receivedBytes += chunk.byteLength;
     bodyGarbage.count(chunk.byteLength);
     if (this.receivedBytes > this.#limits.limitBytes) {
@@ -98,13 +112,32 @@ export class RequestBody extends Readable {
       this.#exchange.source.pause();
       this.#wake();
     } else if (!this.push(chunk)) {
+      waitingClients.forget(this);
       this.#exchange.source.pause();
     }
+  }
+
+  /** A byte now and then is not a body that moves: it would hold a connection of the upstream for days. */
+  #move(bytes: number): void {
+    this.#freshBytes += bytes;
+    this.#movedBytes += bytes;
+    if (this.#freshBytes >= (this.#limits.idleMs / 1000) * LEAST_BYTES_A_SECOND) {
+      this.#freshBytes = 0;
+      this.#idle.refresh();
+    }
+    if (this.#movedBytes < MOVED_BYTES || this.#isHolding) return;
+    this.#movedBytes = 0;
+    waitingClients.note(this);
+  }
+
+  giveUp(): void {
+    this.destroy(new GatewayError('request_timeout', 'the body stood still while others waited'));
   }
 
   #finish(): void {
     this.#isComplete = true;
     clearTimeout(this.#idle);
+    waitingClients.forget(this);
     if (this.#isHolding) this.#wake();
     else if (!this.destroyed) this.push(null);
   }
@@ -117,7 +150,10 @@ export class RequestBody extends Readable {
   #timeOut(): void {
     // While the upstream is the slow one, the client cannot be blamed for silence.
     if (this.#exchange.source.isPaused()) this.#idle.refresh();
-    else this.destroy(new GatewayError('request_timeout', `no body byte came for ${this.#limits.idleMs} ms`));
+    else
+      this.destroy(
+        new GatewayError('request_timeout', `too little of the body came in ${this.#limits.idleMs} ms`),
+      );
   }
 
   #wake(): void {

@@ -11,6 +11,8 @@ export interface RequestHead {
   /** All `Cookie` headers joined as RFC 9113 section 8.2.3 says. */
   readonly cookie: string;
   readonly contentLength: string | undefined;
+  /** Whether the client reads trailers. */
+  readonly takesTrailers: boolean;
   /** All `Transfer-Encoding` headers joined, in small letters. */
   readonly codings: string | undefined;
   readonly userAgent: string;
@@ -34,6 +36,8 @@ export interface RequestHead {
 /** One for all requests that bring none. */
 const NONE: readonly string[] = [];
 
+const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i;
+
 type Draft = { -readonly [Key in keyof RequestHead]: RequestHead[Key] };
 
 /**
@@ -49,6 +53,7 @@ export function readRequestHead(rawHeaders: readonly string[], held: ReadonlySet
     cookie: '',
     contentLength: undefined,
     codings: undefined,
+    takesTrailers: false,
     userAgent: '',
     accept: '',
     acceptLanguage: '',
@@ -127,18 +132,24 @@ function keep(head: Draft, name: string, value: string): void {
     case 'content-length':
       head.contentLength = value;
       break;
+    case 'te':
+      head.takesTrailers ||= TRAILERS.test(value);
+      break;
     case 'transfer-encoding':
-      head.codings =
-        head.codings === undefined ? value.toLowerCase() : `${head.codings}, ${value.toLowerCase()}`;
+      head.codings = joined(head.codings, value.toLowerCase());
       break;
     case 'forwarded':
-      head.forwarded = head.forwarded === undefined ? value : `${head.forwarded}, ${value}`;
+      head.forwarded = joined(head.forwarded, value);
       break;
     case 'x-forwarded-for':
-      head.forwardedFor = head.forwardedFor === undefined ? value : `${head.forwardedFor}, ${value}`;
+      head.forwardedFor = joined(head.forwardedFor, value);
       break;
     default:
   }
+}
+
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`;
 }
 
 /** Headers named by `Connection` belong to this hop only (RFC 9110 section 7.6.1). */

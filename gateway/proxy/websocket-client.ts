@@ -5,6 +5,8 @@ import { closeFrame, FrameTracker } from './frame-tracker.ts';
 
 /** How long a frame may take to complete, and a client to answer our close, before the socket is cut. */
 const CLOSE_DEADLINE_MS = 500;
+/** Tells a client to connect again. */
+const SERVICE_RESTART = 1012;
 const HEAD_LIMIT_BYTES = 32 * 1024;
 
 /** What the upgrade's owner wants to know and to decide. */
@@ -57,8 +59,11 @@ export class WebSocketClient extends Duplex {
   /**
    * Ends the stream with a close frame at the next frame boundary; cuts the socket when that takes too long.
    * Before the upgrade is through there is no frame to send and the socket is cut at once.
+   *
+   * @param cutsUpstream whether nothing more may pass to the upstream, not even its share of the goodbye.
    */
-  closeWith(code: number, reason: string): void {
+  closeWith(code: number, reason: string, cutsUpstream = false): void {
+    if (cutsUpstream) this.emit('cut');
     if (this.#closing !== undefined || this.destroyed) return;
     this.#closing = closeFrame(code, reason);
     if (this.#frames === undefined) {
@@ -102,6 +107,10 @@ export class WebSocketClient extends Duplex {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
+    const frames = this.#frames;
+    // The upstream is gone without a goodbye: the client is told to connect again (RFC 6455 section 7.4.1).
+    if (!this.#isClosed && frames?.isAtBoundary === true && !frames.hasClosed)
+      this.#socket.write(closeFrame(SERVICE_RESTART, 'connect again'));
     // What was written last must have left before whoever asked for the end cuts the socket.
     this.#socket.end(() => callback());
   }

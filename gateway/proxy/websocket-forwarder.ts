@@ -34,7 +34,11 @@ export function createWebSocketForwarder(): WebSocketForwarder {
     outgoing.path = request.url ?? '/';
     // It also forgets the upstream while that has not answered, and when it breaks off a refusal.
     client.on('close', () => outgoing.destroy());
-    outgoing.on('upgrade', (_answer, socket) => client.on('close', () => socket.destroySoon()));
+    client.on('cut', () => outgoing.destroy());
+    outgoing.on('upgrade', (_answer, socket) => {
+      client.on('close', () => socket.destroySoon());
+      client.on('cut', () => socket.destroy());
+    });
     outgoing.on('response', (answer) => {
       answer.on('close', () => {
         if (!answer.complete) client.destroy();

@@ -111,6 +111,8 @@ export async function approvalsView(admins: Admins) {
     list: list.listNumber,
     approval_expires_ms: admins.longestMs(),
     kinds: approvals.kinds,
+    /** A set of policies that lowers a protection and waits. */
+    held: (await admins.guard.heldAnywhere()) ?? null,
     proposals: approvals.proposals.map((each) => proposalView(each)),
   };
 }

@@ -132,7 +132,7 @@ export class AdminDoor implements MessageHandler {
   /** Cuts all tunnels and stops looking after connections, which are the listener's to close. */
   close(): void {
     for (const close of this.#closers) close();
-    this.#parts.tunnels.cut('stopped');
+    this.#parts.tunnels.close();
   }
 
   /** Asked at every request: a number is compared, unless the list has changed since. */

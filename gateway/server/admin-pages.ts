@@ -1,5 +1,6 @@
 import type { Administrator } from '../admin/admin.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { ADMIN_BODY_BYTES } from '../pipeline/admin-services.ts';
 import { CONSOLE_PATH } from '../pipeline/authenticate.ts';
 import type { ConsoleFacts, DrawConsole } from '../pipeline/console-facts.ts';
 import { refuseCrossSite } from '../pipeline/cross-site.ts';
@@ -16,7 +17,6 @@ import type { Admins } from './open-admins.ts';
 import type { Regions } from './open-regions.ts';
 
 const API_PREFIX = '/.zasov/admin/';
-const BODY_BYTES = 64 * 1024;
 
 /** The administrators' API over the admin listener: what `zasov admins` calls from the person's own machine. */
 export function createAdminApiPage(admins: Admins): AdminPage {
@@ -43,7 +43,7 @@ async function callApi(
 async function readJson({ head }: RequestContext, body: RequestBody): Promise<unknown> {
   if (!/^application\/json\s*(?:;|$)/i.test(head.contentType ?? ''))
     throw new GatewayError('bad_request', 'the body is no application/json');
-  const bytes = await body.peek(BODY_BYTES);
+  const bytes = await body.peek(ADMIN_BODY_BYTES);
   if (bytes === undefined) throw new GatewayError('body_too_large', 'the body is too long');
   try {
     return JSON.parse(bytes.toString('utf8'));

@@ -9,6 +9,7 @@ import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { TunnelRequest } from '../proxy/tunnel-request.ts';
 import { ADMIN_LIFETIME_MS } from '../session/session.ts';
+import type { RegionConditions } from '../upstream/region-condition.ts';
 import { AdminTunnel, type TunnelEnd } from './admin-tunnel.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
@@ -20,8 +21,18 @@ interface AdminTunnelsParts {
   readonly refusals: RefusalLog;
   /** The servers of the policy in force, `host:port`. */
   servers(): readonly string[];
+  /** Regions of the policy in force. */
+  regions(): readonly RegionPlace[];
+  readonly conditions: RegionConditions;
   /** How long the policy lets streams live. */
   maxAgeMs(): number;
+}
+
+/** A region, as far as it says where servers stand. */
+interface RegionPlace {
+  readonly id: string;
+  readonly servers: readonly string[];
+  readonly nodes: readonly string[];
 }
 
 /**
@@ -31,9 +42,13 @@ interface AdminTunnelsParts {
 export class AdminTunnels {
   readonly #parts: AdminTunnelsParts;
   readonly #open = new Set<AdminTunnel>();
+  readonly #stopListening: () => void;
 
   constructor(parts: AdminTunnelsParts) {
     this.#parts = parts;
+    this.#stopListening = parts.conditions.onChange((region, condition) => {
+      if (condition === 'sealed') this.cut('region sealed', ({ server }) => this.#mayStandIn(server, region));
+    });
   }
 
   /** Those that are open or being opened now. */
@@ -69,6 +84,10 @@ export class AdminTunnels {
       refuse(request, 'route_denied');
       return;
     }
+    if (this.#isSealed(server)) {
+      refuse(request, 'upstream_unreachable');
+      return;
+    }
     const id = randomBytes(6).toString('base64url');
     const facts = { id, administrator: name, server, openedMs: parts.clock.now(), connection };
     const tunnel = new AdminTunnel(facts, (reason) => this.#ended(tunnel, reason));
@@ -87,6 +106,35 @@ export class AdminTunnels {
       return;
     }
     tunnel.join(request.accept(), Math.min(parts.maxAgeMs(), ADMIN_LIFETIME_MS));
+  }
+
+  /** Cuts all and listens no more. */
+  close(): void {
+    this.#stopListening();
+    this.cut('stopped');
+  }
+
+  #isSealed(server: string): boolean {
+    const { conditions } = this.#parts;
+    return this.#regionsOf(server).some((region) => conditions.of(region) === 'sealed');
+  }
+
+  /** A server of which nothing says where it stands may stand anywhere. */
+  #mayStandIn(server: string, region: string): boolean {
+    const regions = this.#regionsOf(server);
+    return regions.length === 0 || regions.includes(region);
+  }
+
+  /** Where a server stands: as the policy says, or else where a node of the CRM has the same host. */
+  #regionsOf(server: string): string[] {
+    const regions = this.#parts.regions();
+    const named = regions.filter(({ servers }) => servers.some((each) => each.toLowerCase() === server));
+    const host = server.slice(0, server.lastIndexOf(':'));
+    const found =
+      named.length > 0
+        ? named
+        : regions.filter(({ nodes }) => nodes.some((origin) => new URL(origin).hostname === host));
+    return found.map(({ id }) => id);
   }
 
   async #record({ id, administrator, server }: AdminTunnel, peer: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
 import type { AdminAnswer, approvalsView } from './admin-api.ts';
 import type { NodeView } from '../upstream/upstream-map.ts';
+import type { HeldPolicy } from './policy-guard.ts';
 import {
   importKeys,
   issueKey,
@@ -18,7 +19,13 @@ export interface GatewayStatus {
   readonly pid: number;
   readonly started_at: string;
   readonly ready: boolean;
-  readonly policies: { readonly path: string; readonly loaded_at: string; readonly last_reload: string };
+  readonly policies: {
+    readonly path: string;
+    readonly loaded_at: string;
+    readonly last_reload: string;
+    /** A set that lowers a protection and waits for both administrators. */
+    readonly held: HeldPolicy | null;
+  };
   readonly listeners: Readonly<Partial<Record<string, string>>>;
   readonly sessions: number;
   readonly requests_open: number;

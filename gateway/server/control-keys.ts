@@ -24,7 +24,8 @@ interface Answer {
   readonly value: unknown;
 }
 
-const name = z.string().min(1).max(256);
+const name = z.string().min(1, 'is empty').max(256, 'longer than 256 characters');
+const labelText = z.string().max(200, 'longer than 200 characters').optional();
 const credential = z.string().refine(isHeaderValue, 'not the value of a header');
 const network = z.string().refine((text) => networkMistake(text) === undefined, 'not a network');
 const requests = z.string().refine((text) => {
@@ -34,12 +35,12 @@ const requests = z.string().refine((text) => {
 const issueSchema = z.strictObject({
   account: name,
   subject: name,
-  label: z.string().max(200).optional(),
+  label: labelText,
   scope: z
     .strictObject({
       routes: z.array(name).max(100).optional(),
       methods: z
-        .array(z.string().regex(/^[A-Z]{1,20}$/))
+        .array(z.string().regex(/^[A-Z]{1,20}$/, 'not a method such as GET'))
         .max(20)
         .optional(),
       read_only: z.boolean().optional(),
@@ -57,7 +58,7 @@ const importSchema = z.strictObject({
         account: name,
         subject: name,
         key: z.string().max(512),
-        label: z.string().max(200).optional(),
+        label: labelText,
       }),
     )
     .max(1000),
@@ -111,7 +112,10 @@ export async function importKeys(operations: KeyOperations, body: unknown): Prom
     try {
       await operations.importKey({ ...request, imported });
     } catch (error) {
-      if (!(error instanceof GatewayError) || error.code !== 'key_malformed') throw error;
+      if (!(error instanceof GatewayError)) throw error;
+      if (error.code === 'route_denied')
+        return refuse(403, 'the policies take over no keys of other programs; see api_keys.imported');
+      if (error.code !== 'key_malformed') throw error;
       refused.push({ index, error: 'shorter than 20 characters, or imported before' });
     }
   }
@@ -122,7 +126,12 @@ export async function importKeys(operations: KeyOperations, body: unknown): Prom
 function mistakes(error: z.ZodError): Answer {
   const [first] = error.issues;
   const path = first?.path.join('.') ?? '';
-  return refuse(400, `${path === '' ? 'the body' : path}: ${first?.code ?? 'invalid'}`);
+  // This one would repeat names that were sent.
+  const isUnknown = first === undefined || first.code === 'unrecognized_keys';
+  return refuse(
+    400,
+    `${path === '' ? 'the body' : path}: ${isUnknown ? 'holds a key that is not known' : first.message}`,
+  );
 }
 
 function unknownKey(id: string): Answer {

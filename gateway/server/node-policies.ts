@@ -11,6 +11,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { CertificateSnapshot } from '../tls/certificate-snapshot.ts';
 import { type CertificateLoad, describeMistakes } from '../tls/certificate-store.ts';
 import { copyPolicies, type PolicyCopy } from './policy-copy.ts';
+import { type CandidatePolicy, HELD, type HeldPolicy, heldLines, type PolicyGuard } from './policy-guard.ts';
 import type { PolicyReading, ReloadResult } from './policy-in-force.ts';
 
 interface NodeSources {
@@ -20,6 +21,9 @@ interface NodeSources {
   readonly audit: Pick<AuditSink, 'note'>;
   /** The operator's file or directory. */
   readonly path: string;
+  /** What the first set is read from: the operator's, or one that was kept. */
+  readonly firstPath: string;
+  readonly guard: Pick<PolicyGuard, 'judge' | 'accept'>;
   /** Where copies are kept. */
   readonly directory: string;
   read(path: string, original: (mistake: Mistake) => Mistake): PolicyReading;
@@ -30,6 +34,7 @@ interface NodeSources {
 interface CheckedSet {
   readonly copy: PolicyCopy;
   readonly policy: Policy;
+  readonly candidate: CandidatePolicy;
   readonly certificates: CertificateSnapshot;
   readonly authority: (CertificateLoad & { ok: true })['authority'];
 }
@@ -60,7 +65,7 @@ export class NodePolicies {
   /** Reads the first set. @throws GatewayError `internal` with its mistakes. */
   static async open(sources: NodeSources): Promise<NodePolicies> {
     rmSync(sources.directory, { recursive: true, force: true });
-    const first = await check(sources, 1);
+    const first = await check({ ...sources, path: sources.firstPath }, 1);
     if (!('mistakes' in first)) return new NodePolicies(sources, first);
     throw new GatewayError('internal', `policies refused\n${first.mistakes.join('\n')}`);
   }
@@ -87,6 +92,13 @@ export class NodePolicies {
     const { clock, logger, metrics } = this.#sources;
     const next = await check(this.#sources, (this.#copies += 1));
     if ('mistakes' in next) return this.#refuse(next.mistakes);
+    const { guard } = this.#sources;
+    const held = await guard.judge(next.candidate);
+    if (held !== undefined) {
+      next.copy.remove();
+      return this.#hold(held);
+    }
+    await guard.accept(next.candidate);
     const mistakes = await tell(next.copy.path);
     if (mistakes.length > 0) {
       next.copy.remove();
@@ -103,6 +115,14 @@ export class NodePolicies {
     metrics.policyReloads.child({ result: 'ok' }).inc();
     logger.info('the new policies are in force on all workers');
     return { ok: true, mistakes: [] };
+  }
+
+  #hold(held: HeldPolicy): ReloadResult {
+    const { clock, logger, metrics } = this.#sources;
+    this.lastReload = `held at ${new Date(clock.now()).toISOString()}`;
+    metrics.policyReloads.child({ result: 'held' }).inc();
+    logger.warn(HELD, { ...held });
+    return { ok: false, mistakes: heldLines(held) };
   }
 
   #refuse(mistakes: string[]): ReloadResult {
@@ -129,5 +149,5 @@ async function check(sources: NodeSources, number: number): Promise<CheckedSet |
   for (const setting of reading.notices)
     sources.logger.warn('a setting is not in force in this version', { setting });
   const { snapshot, authority } = certificates;
-  return { copy, policy: reading.policy, certificates: snapshot, authority };
+  return { copy, policy: reading.policy, candidate: reading.candidate, certificates: snapshot, authority };
 }

@@ -29,7 +29,7 @@ export function openAdministration(
   draw: DrawConsole,
 ): Administration {
   const policy = () => inForce.policy;
-  const { audit, clock, logger, metrics, admins } = foundation;
+  const { audit, clock, logger, metrics, admins, regions } = foundation;
   const refusals = new RefusalLog({ audit, logger, metrics });
   const tunnels = new AdminTunnels({
     audit,
@@ -38,6 +38,8 @@ export function openAdministration(
     metrics,
     refusals,
     servers: () => policy().adminAccess.servers,
+    regions: () => policy().regions,
+    conditions: regions.conditions,
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
   });
   return {
@@ -52,9 +54,9 @@ export function openAdministration(
         audit,
         logger,
         pipeline,
-        facility: foundation.regions.door,
         refusals,
         tunnels,
+        facility: regions.door,
         networks: () => policy().adminAccess.networks,
       }),
   };

@@ -7,7 +7,7 @@ import { ApprovalDesk } from '../admin/approval-desk.ts';
 import { issueClientCertificate } from '../admin/client-certificate.ts';
 import { SignedRecords } from '../admin/signed-records.ts';
 import type { AuditSink } from '../core/audit-event.ts';
-import type { JsonValue } from '../core/canonical-json.ts';
+import { canonicalJson, type JsonValue } from '../core/canonical-json.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
@@ -17,13 +17,17 @@ import type { Policy } from '../policy/policy.ts';
 import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import { every } from './closers.ts';
+import { PolicyGuard } from './policy-guard.ts';
 
 /** The two administrators of one process, and what both must agree to. */
 export interface Admins {
   readonly list: AdminRegister;
   readonly approvals: ApprovalDesk;
+  readonly guard: PolicyGuard;
   /** Follows a policy: its `admins` are a wish, not an order. Never throws. */
   configure(policy: Policy): void;
+  /** Calls back when the set that this process holds back was approved. @returns a function that ends it. */
+  onPolicyApproved(reload: () => void): () => void;
   /** Issues another certificate for an administrator's key. @throws GatewayError `audit_unavailable`. */
   renew(
     administrator: Administrator,
@@ -48,6 +52,8 @@ export interface AdminOptions {
   readonly metrics: GatewayMetrics;
   readonly registry: MetricRegistry;
   readonly logger: Logger;
+  /** Enrolled on the very first start where the policy names nobody. */
+  readonly firstAdministrators?: readonly Administrator[] | undefined;
 }
 
 const TICK_MS = 1000;
@@ -66,16 +72,19 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
     notice: (level: 'info' | 'warn' | 'error', message: string, facts?: Readonly<Record<string, unknown>>) =>
       logger[level](message, facts),
   };
-  const list = await AdminRegister.open(parts, policy.admins);
+  const list = await AdminRegister.open(parts, policy.admins ?? options.firstAdministrators);
   let longestMs = policy.adminAccess.approvalExpiresMs;
   const approvals = new ApprovalDesk({ ...parts, register: list, longestMs: () => longestMs });
   carryOutReplacements(list, approvals);
+  const guard = new PolicyGuard({ ...parts, register: list });
+  lowerProtections(guard, approvals);
   await approvals.refresh().catch((error: unknown) => {
     logger.error('the proposals could not be read', { error });
   });
   registry.onCollect(() => {
     metrics.approvalsPending.set(approvals.pending);
     metrics.admins.set(list.administrators.length);
+    metrics.policyHeld.set(guard.held === undefined ? 0 : 1);
     metrics.adminsPolicyDiffers.set(list.proposed === undefined ? 0 : 1);
   });
   const stop = every(TICK_MS, () => {
@@ -86,9 +95,22 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
   return {
     list,
     approvals,
+    guard,
+    onPolicyApproved: (reload) => {
+      const look = () => {
+        const { held } = guard;
+        if (held === undefined) return;
+        guard.isApproved(held.policy).then(
+          (isApproved) => isApproved && reload(),
+          () => undefined,
+        );
+      };
+      return every(TICK_MS, look);
+    },
     configure: (next) => {
       longestMs = next.adminAccess.approvalExpiresMs;
-      list.configure(next.admins).catch((error: unknown) => {
+      const enrolled = list.configure(next.admins).then(() => guard.keepCurrent());
+      enrolled.catch((error: unknown) => {
         logger.error('the administrators of the policy could not be enrolled', { error });
       });
     },
@@ -103,6 +125,8 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
     now: () => clock.now(),
     check: () => {
       if (list.fault !== undefined) return `nobody is let in as administrator: ${list.fault}`;
+      if (guard.held !== undefined)
+        return 'the policies lower a protection and are held; the old ones are in force';
       if (list.proposed === undefined) return true;
       return 'the policy names other administrators than those in force; zasov admins propose replace_administrators';
     },
@@ -137,6 +161,21 @@ function carryOutReplacements(list: AdminRegister, approvals: ApprovalDesk): voi
       const [one, other] = to;
       const isDouble = one?.fingerprint === other?.fingerprint || one?.name === other?.name;
       return isDouble ? 'there are exactly two administrators, with a name and a key each' : undefined;
+    },
+  );
+}
+
+/** A set of policies that lowers a protection takes effect on every node that holds it back. */
+function lowerProtections(guard: PolicyGuard, approvals: ApprovalDesk): void {
+  approvals.onApproved(
+    'lower_protection',
+    ({ parameters }) => guard.approve(String(parameters['policy'])),
+    async ({ parameters }) => {
+      const held = await guard.heldAnywhere();
+      if (held === undefined) return 'no policies are held';
+      // The other one reads the words of the proposal: they must be those of the gateway, not of the proposer.
+      const isSame = canonicalJson(parameters as JsonValue) === canonicalJson({ ...held });
+      return isSame ? undefined : 'the policies that are held are others, or lower something else';
     },
   );
 }

@@ -68,7 +68,13 @@ export async function openFoundation(
   closers.push(() => apiKeys.close());
   const regions = await openRegions({ ...facts, policy, keyring, audit });
   closers.push(() => regions.close());
-  const admins = await openAdmins({ ...facts, policy, keyring, audit });
+  const admins = await openAdmins({
+    ...facts,
+    policy,
+    keyring,
+    audit,
+    firstAdministrators: options.firstAdministrators,
+  });
   closers.push(() => admins.close());
   carryOutUnseals(regions, admins.approvals, audit);
   return {

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { SessionService } from '../session/session.ts';
@@ -22,7 +23,8 @@ interface ListenerParts {
   readonly endpoint: TlsEndpoint;
   readonly administration: Pick<Administration, 'openDoor'>;
   readonly registry: MetricRegistry;
-  readonly admins: Pick<Admins, 'check'>;
+  readonly metrics: GatewayMetrics;
+  readonly admins: Pick<Admins, 'check' | 'guard'>;
   readonly version: string;
   readonly clock: Clock;
 }
@@ -81,6 +83,7 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
       policy: inForce.policy,
       pipeline,
       endpoint,
+      metrics: parts.metrics,
       administration: parts.administration,
     }));
     if (listen.redirect !== undefined)
@@ -101,7 +104,12 @@ export async function openListeners(parts: ListenerParts): Promise<OpenListeners
         pid: process.pid,
         started_at: startedAt,
         ready: isReady,
-        policies: { path: policies, loaded_at: inForce.loadedAt, last_reload: inForce.lastReload },
+        policies: {
+          path: policies,
+          loaded_at: inForce.loadedAt,
+          last_reload: inForce.lastReload,
+          held: parts.admins.guard.held ?? null,
+        },
         listeners,
         sessions: await parts.sessions.count(),
         requests_open: pipeline.open,

@@ -1,11 +1,13 @@
 import type { AddressInfo } from 'node:net';
 
+import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import { createTicketSecret } from '../tls/ticket-keys.ts';
 import { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { AdminDoor } from './admin-door.ts';
+import { ClientConnections } from './client-connections.ts';
 import type { MessageHandler } from './http1-server.ts';
 import type { Administration } from './open-administration.ts';
 import { TlsListener } from './tls-listener.ts';
@@ -16,6 +18,8 @@ export interface TrafficParts {
   readonly pipeline: Pipeline;
   /** TLS of the public listener. */
   readonly endpoint: TlsEndpoint;
+  /** Counts what is refused. */
+  readonly metrics: Pick<GatewayMetrics, 'connectionsRefused'>;
   /** What stands behind the admin listener. */
   readonly administration: Pick<Administration, 'openDoor'>;
   /** Set in a worker: the addresses that all workers listen on, and how many of them share the node's limits. */
@@ -33,6 +37,8 @@ export interface OpenTraffic {
   readonly public: AddressInfo;
   readonly admin: AddressInfo;
   readonly connections: () => number;
+  /** Connections of the public listener by client. */
+  readonly clients: ClientConnections;
   /** Takes no new connections; those that are open go on. */
   stopAccepting(): void;
   close(): void;
@@ -54,7 +60,15 @@ export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
     handle: (exchange: Exchange) => pipeline.handle(exchange),
     upgrade: (...handshake: Parameters<MessageHandler['upgrade']>) => pipeline.upgrade(...handshake),
   };
-  const publicListener = new TlsListener({ tls: endpoint.serverOptions(), limits, handler });
+  const clients = clientsOf(policy);
+  const publicListener = new TlsListener({
+    tls: endpoint.serverOptions(),
+    limits,
+    handler,
+    clients,
+    proxies: policy.listen.public.proxyProtocol ? policy.trustedProxies : undefined,
+    refused: (reason) => parts.metrics.connectionsRefused.child({ reason }).inc(),
+  });
   endpoint.bind(publicListener.server);
   const door = parts.administration.openDoor(pipeline);
   const adminListener = createAdminListener(parts, door);
@@ -68,6 +82,7 @@ export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
       admin: await adminListener.listen({ ...(shared?.admin ?? policy.listen.admin), reusePort }),
       public: await publicListener.listen({ ...(shared?.public ?? policy.listen.public), reusePort }),
       connections: () => publicListener.connections,
+      clients,
       stopAccepting: () => {
         publicListener.stopAccepting();
         adminListener.stopAccepting();
@@ -93,9 +108,15 @@ function createAdminListener({ endpoint, policy }: TrafficParts, door: AdminDoor
     tls: admin.serverOptions(),
     limits: policy.protection,
     handler: door,
+    clients: clientsOf(policy),
     admit: (socket) => door.admit(socket),
     failed: (error, socket) => door.failed(error, socket),
   });
   admin.bind(listener.server);
   return listener;
+}
+
+/** Each listener counts for itself: who floods the public one keeps nobody from the other. */
+function clientsOf({ protection, trustedProxies }: Policy): ClientConnections {
+  return new ClientConnections({ perClient: protection.connectionsPerClient, trustedProxies });
 }

@@ -19,6 +19,7 @@ import type { FleetObserver } from '../upstream/fleet.ts';
 import { HealthWatch } from '../upstream/health-watch.ts';
 import { UpstreamMap } from '../upstream/upstream-map.ts';
 import type { Admins } from './open-admins.ts';
+import { type CandidatePolicy, HELD, type HeldPolicy, heldLines } from './policy-guard.ts';
 import type { ApiKeys } from './open-keys.ts';
 import { collectRegions, observeFleet } from './region-report.ts';
 import type { Regions } from './open-regions.ts';
@@ -34,7 +35,10 @@ export interface ReloadResult {
 export type PolicyReading =
   | {
       readonly policy: Policy;
-      /** What the operator should know about it. */ readonly notices: readonly string[];
+      /** What the operator should know about it. */
+      readonly notices: readonly string[];
+      /** What its protection is weighed by. */
+      readonly candidate: CandidatePolicy;
     }
   | { readonly mistakes: string[] };
 
@@ -52,7 +56,7 @@ interface Sources {
   readonly logger: Logger;
   readonly metrics: GatewayMetrics;
   readonly limits: LimitStore | undefined;
-  readonly admins: Pick<Admins, 'configure'>;
+  readonly admins: Pick<Admins, 'configure' | 'guard'>;
   readonly regions: Pick<Regions, 'configure' | 'conditions'>;
   read(): PolicyReading;
   loadCertificates(policy: Policy): Promise<CertificateLoad>;
@@ -65,9 +69,6 @@ interface Followers {
   readonly apiKeys: Pick<ApiKeys, 'configure'>;
   readonly endpoint: TlsEndpoint;
 }
-
-/** A year, as the browsers' preload lists ask for. */
-const STRICT_TRANSPORT = 'max-age=31536000; includeSubDomains';
 
 /**
  * The set of policies in force and all that is derived from it: nodes and their health checks, limits, certificates.
@@ -100,7 +101,7 @@ export class PolicyInForce {
     const { policy, upstreams } = this;
     // A browser that remembers HTTPS for a host that has no trusted certificate locks its owner out.
     const isTrusted = policy.tls.certificates.every(({ kind }) => kind !== 'self_signed');
-    const strictTransport = isTrusted ? STRICT_TRANSPORT : '';
+    const strictTransport = isTrusted ? policy.strictTransport : '';
     const names = policy.tls.certificates.flatMap(({ hosts }) => hosts.map((host) => host.toLowerCase()));
     // Who tries the gateway out reaches it under any name and address.
     return { policy, upstreams, strictTransport, servesHost: isTrusted ? hostMatcher(names) : () => true };
@@ -150,6 +151,10 @@ export class PolicyInForce {
   async #reload(followers: Followers): Promise<ReloadResult> {
     const next = await this.prepare();
     if ('mistakes' in next) return this.#refuse(next.mistakes);
+    const { guard } = this.#sources.admins;
+    const held = await guard.judge(next.candidate);
+    if (held !== undefined) return this.#hold(held);
+    await guard.accept(next.candidate);
     const before = this.policy;
     this.commit(next, followers);
     this.#sources.audit.note(reloadEvent(before, next.policy));
@@ -206,6 +211,14 @@ export class PolicyInForce {
       this.#sources.regions.conditions,
       previous,
     );
+  }
+
+  #hold(held: HeldPolicy): ReloadResult {
+    const { clock, logger, metrics } = this.#sources;
+    this.lastReload = `held at ${new Date(clock.now()).toISOString()}`;
+    metrics.policyReloads.child({ result: 'held' }).inc();
+    logger.warn(HELD, { ...held });
+    return { ok: false, mistakes: heldLines(held) };
   }
 
   #watch(): void {

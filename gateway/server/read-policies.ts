@@ -4,6 +4,10 @@ import { loadPolicy } from '../policy/load-policy.ts';
 import { formatMistake, type Mistake } from '../policy/mistake.ts';
 import { notInForce } from '../policy/not-in-force.ts';
 import type { Policy } from '../policy/policy.ts';
+import { policySchema } from '../policy/policy-schema.ts';
+import { loweredProtection } from '../policy/protection-table.ts';
+import { layOutPolicy, readKeptPolicy } from './kept-policy.ts';
+import { readKeyring } from './read-keyring.ts';
 import type { PolicyReading } from './policy-in-force.ts';
 
 /**
@@ -21,7 +25,9 @@ export function readPolicies(
   if ('mistakes' in loaded)
     return { mistakes: loaded.mistakes.map((mistake) => formatMistake(original(mistake))) };
   const { refused, waiting } = notInForce(loaded.settings);
-  return refused.length > 0 ? { mistakes: [...refused] } : { policy: loaded.policy, notices: waiting };
+  if (refused.length > 0) return { mistakes: [...refused] };
+  const { policy, raw, settings, contentHash } = loaded;
+  return { policy, notices: waiting, candidate: { raw, settings, contentHash } };
 }
 
 /** The policies that a start decides by. @throws GatewayError `internal` with every mistake in them. */
@@ -32,4 +38,39 @@ export function readFirstPolicy(options: {
   const first = readPolicies(options.policies, options.environment);
   if ('policy' in first) return first;
   throw new GatewayError('internal', `policies refused\n${first.mistakes.join('\n')}`);
+}
+
+/** The set that a node starts with. */
+export type FirstPolicy = Extract<PolicyReading, { policy: Policy }> & {
+  /** Where it was read from. */
+  readonly path: string;
+  /** Whether it is the one before, because the one on disk lowers a protection. */
+  readonly isKept: boolean;
+};
+
+/**
+ * Chooses the set that a node starts with: the one on disk, or, when that lowers a protection against what was last
+ * in force on this node, the one before, so that a restart is no way around the two administrators. Whether they have
+ * approved the one on disk is seen by the first reload.
+ *
+ * @throws GatewayError `internal`.
+ */
+export async function chooseFirstPolicy(options: {
+  readonly policies: string;
+  readonly data: string;
+  readonly environment: Environment;
+  readonly startsAsWritten?: boolean;
+}): Promise<FirstPolicy> {
+  const { data, environment, policies } = options;
+  const onDisk = { ...readFirstPolicy(options), path: policies, isKept: false };
+  if (options.startsAsWritten === true) return onDisk;
+  const kept = await readKeptPolicy(data, await readKeyring(onDisk.policy, data, environment));
+  if (kept === undefined || kept.contentHash === onDisk.candidate.contentHash) return onDisk;
+  const parsed = policySchema.safeParse(kept.raw);
+  // Another version of this program had other fields; its operator has brought this one.
+  if (!parsed.success) return onDisk;
+  if (loweredProtection({ raw: kept.raw, settings: parsed.data }, onDisk.candidate).length === 0)
+    return onDisk;
+  const path = await layOutPolicy(data, kept);
+  return { ...readFirstPolicy({ policies: path, environment }), path, isKept: true };
 }

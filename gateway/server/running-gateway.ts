@@ -1,3 +1,4 @@
+import type { Administrator } from '../admin/admin.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ListenerOrigins } from './open-listeners.ts';
@@ -14,6 +15,10 @@ export interface GatewayOptions {
   /** Where the log goes instead of standard error: a file of the data directory, appended to. */
   readonly logFile?: string | undefined;
   readonly clock?: Clock;
+  /** Set for the demo, which writes its policies anew: a start takes them as they are, whatever was kept before. */
+  readonly startsAsWritten?: boolean;
+  /** Enrolled on the very first start where the policies name nobody; the demo's. */
+  readonly firstAdministrators?: readonly Administrator[] | undefined;
 }
 
 /** A gateway that serves. */

@@ -21,6 +21,8 @@ import type { RelayHub } from './worker-relay.ts';
 /** What a node with several workers is started with, beside its foundation. */
 export interface NodeSettings {
   readonly policies: string;
+  /** What the first set is read from: the same, or a kept one. */
+  readonly firstPolicies: string;
   readonly logFile: string | undefined;
   readonly count: number;
   readonly hub: RelayHub;
@@ -61,6 +63,8 @@ export async function serveNode(
     metrics,
     audit: foundation.audit,
     path: settings.policies,
+    firstPath: settings.firstPolicies,
+    guard: foundation.admins.guard,
     directory: join(data, 'policies-in-force'),
     read: (path, original) => readPolicies(path, environment, original),
     loadCertificates: (policy) => foundation.loadCertificates(policy),
@@ -126,6 +130,7 @@ export async function serveNode(
       path: settings.policies,
       loaded_at: policies.loadedAt,
       last_reload: policies.lastReload,
+      held: foundation.admins.guard.held ?? null,
     },
     listeners,
     sessions: await sessions.count(),
@@ -154,6 +159,7 @@ export async function serveNode(
       () => policies.inForce,
       () => void reload(),
     ),
+    foundation.admins.onPolicyApproved(() => void reload()),
   );
   return {
     listeners,

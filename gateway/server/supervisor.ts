@@ -1,5 +1,6 @@
 import type { Logger } from '../observability/logger.ts';
 import type { MetricRegistry } from '../observability/metric-registry.ts';
+import type { ClientCounts } from './client-connections.ts';
 import type { GatewayStatus } from './control-api.ts';
 import { NodeMetrics } from './node-metrics.ts';
 import type { Readiness } from './ops-server.ts';
@@ -197,7 +198,7 @@ export class Supervisor {
 
   async #hearOne(worker: Worker): Promise<void> {
     try {
-      worker.report = await worker.link.ask('report', null, TELL_MS);
+      worker.report = await worker.link.ask('report', this.#crowdBeside(worker), TELL_MS);
       this.#unanswered.delete(worker);
     } catch {
       // What it said last stands.
@@ -228,6 +229,14 @@ export class Supervisor {
         }
       }),
     );
+  }
+
+  /** What clients hold at all workers but this one, as they last said. */
+  #crowdBeside(worker: Worker): ClientCounts {
+    const sums = new Map<string, number>();
+    for (const { report } of this.#pool.ready.filter((other) => other !== worker))
+      for (const [client, count] of report?.crowded ?? []) sums.set(client, (sums.get(client) ?? 0) + count);
+    return [...sums];
   }
 
   #reports(): WorkerReport[] {

@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import {
   createServer as createTlsServer,
   type Server as TlsServer,
@@ -6,8 +6,11 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
+import type { NetworkList } from '../core/network.ts';
+import type { ClientConnections, ConnectionRefusal } from './client-connections.ts';
 import { Http1Server, type ListenerLimits, type MessageHandler } from './http1-server.ts';
 import { Http2Server } from './http2-server.ts';
+import { takeProxyHeader } from './proxied-socket.ts';
 import { StalledSockets } from './stalled-sockets.ts';
 
 /** What a listener is made of. */
@@ -15,24 +18,34 @@ interface ListenerSettings {
   readonly tls: TlsOptions;
   readonly limits: ListenerLimits;
   readonly handler: MessageHandler;
+  /** Bounds what one client may open. */
+  readonly clients: ClientConnections;
+  /** Told of each connection that is refused before its handshake. */
+  refused?(reason: ConnectionRefusal | 'proxy'): void;
+  /** Set where every connection begins with a PROXY header: who may send one. */
+  readonly proxies?: NetworkList | undefined;
   /** Told of each connection when its handshake is through. @returns whether it may have more than one answer. */
   admit?(socket: TLSSocket): boolean;
   /** Told of each handshake that failed. */
   failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
 }
 
-const HANDSHAKE_MS = 10_000;
 const SWEEP_MS = 1000;
+const BUFFER_BYTES = 64 * 1024;
 
 /**
  * A TLS port that speaks HTTP/2 and HTTP/1.1, chosen by ALPN (RFC 7301). One TLS server hands each connection to one
  * of two servers that never listen themselves, so that neither protocol goes through the other's compatibility layer.
  */
 export class TlsListener {
+  /** Takes connections, and hands those that may have a handshake to {@link #tls}, which never listens itself. */
+  readonly #front: Server;
   readonly #tls: TlsServer;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
   readonly #sockets = new Set<TLSSocket>();
+  /** Clients of connections that came through a proxy. */
+  readonly #claimed = new Map<string, { readonly address: string }>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #settings: ListenerSettings;
 
@@ -43,10 +56,11 @@ export class TlsListener {
     this.#tls = createTlsServer({
       ...settings.tls,
       ALPNProtocols: ['h2', 'http/1.1'],
-      handshakeTimeout: HANDSHAKE_MS,
-      highWaterMark: 64 * 1024,
+      handshakeTimeout: settings.limits.headerTimeoutMs,
+      highWaterMark: BUFFER_BYTES,
     });
-    this.#tls.maxConnections = settings.limits.connections;
+    this.#front = createServer({ highWaterMark: BUFFER_BYTES }, (socket) => this.#open(socket));
+    this.#front.maxConnections = settings.limits.connections;
     this.#tls.on('secureConnection', (socket) => this.#connect(socket));
     // A client that cannot finish a handshake concerns nobody else.
     this.#tls.on('tlsClientError', (error, socket) => {
@@ -76,24 +90,25 @@ export class TlsListener {
   }): Promise<AddressInfo> {
     const { address: host, port, reusePort } = endpoint;
     await new Promise<void>((resolve, reject) => {
-      this.#tls.once('error', reject);
-      this.#tls.listen({ host, port, reusePort, backlog: 1024 }, () => {
-        this.#tls.off('error', reject);
+      this.#front.once('error', reject);
+      this.#front.listen({ host, port, reusePort, backlog: 1024 }, () => {
+        this.#front.off('error', reject);
         resolve();
       });
     });
-    return this.#tls.address() as AddressInfo;
+    return this.#front.address() as AddressInfo;
   }
 
   /** Takes no more connections; tells clients to go once their requests under way are answered. */
   stopAccepting(): void {
-    this.#tls.close();
+    this.#front.close();
     this.#http1.stop();
     this.#http2.stop();
   }
 
   /** Cuts what is left. */
   close(): void {
+    this.#front.close();
     this.#tls.close();
     clearInterval(this.#sweeper);
     this.#http1.close();
@@ -101,7 +116,51 @@ export class TlsListener {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  #open(socket: Socket): void {
+    const { proxies } = this.#settings;
+    const address = socket.remoteAddress ?? '';
+    if (proxies === undefined) this.#take(socket, address);
+    else if (proxies.includes(address))
+      takeProxyHeader(socket, (client) => this.#takeProxied(socket, client));
+    else {
+      // Whoever could write such a header could be anybody.
+      this.#settings.refused?.('proxy');
+      socket.resetAndDestroy();
+    }
+  }
+
+  /** From here on the connection is the client's, as its proxy said. @returns false when nobody knows whose it is. */
+  #nameClient(socket: TLSSocket): boolean {
+    const entry = this.#claimed.get(connectionKey(socket));
+    if (entry === undefined) socket.destroy();
+    else Object.defineProperty(socket, 'remoteAddress', { value: entry.address });
+    return entry !== undefined;
+  }
+
+  #takeProxied(socket: Socket, address: string): void {
+    const key = connectionKey(socket);
+    const entry = { address };
+    this.#claimed.set(key, entry);
+    socket.once('close', () => {
+      if (this.#claimed.get(key) === entry) this.#claimed.delete(key);
+    });
+    this.#take(socket, address);
+  }
+
+  #take(socket: Socket, address: string): void {
+    const refusal = this.#settings.clients.open(address);
+    if (refusal !== undefined) {
+      this.#settings.refused?.(refusal);
+      // A reset, so that no port of ours waits for a client that opens thousands.
+      socket.resetAndDestroy();
+      return;
+    }
+    socket.once('close', () => this.#settings.clients.close(address));
+    this.#tls.emit('connection', socket);
+  }
+
   #connect(socket: TLSSocket): void {
+    if (this.#settings.proxies !== undefined && !this.#nameClient(socket)) return;
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.setNoDelay(true);
@@ -111,6 +170,11 @@ export class TlsListener {
     if (socket.alpnProtocol === 'h2') this.#http2.connect(socket, isLast);
     else this.#http1.connect(socket, isLast);
   }
+}
+
+/** One connection among those that are open: the proxy's address and port. */
+function connectionKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** The origin under which a bound listener is reached from this machine; a wildcard address becomes loopback. */

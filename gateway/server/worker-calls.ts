@@ -1,4 +1,5 @@
 import type { FamilyNews } from './end-relay.ts';
+import type { ClientCounts } from './client-connections.ts';
 import type { GatewayStatus } from './control-api.ts';
 import type { MetricFacts } from '../observability/metric-facts.ts';
 
@@ -29,6 +30,8 @@ export interface WorkerReport {
   readonly connections: number;
   readonly requestsOpen: number;
   readonly nodes: GatewayStatus['nodes'];
+  /** Clients that hold many connections here. */
+  readonly crowded: ClientCounts;
 }
 
 /** What the supervisor asks of a worker. */
@@ -41,7 +44,8 @@ export type WorkerCalls = {
   prepare: { ask: string; answer: string[] };
   /** Puts the prepared set into force, or forgets it. */
   commit: { ask: boolean; answer: boolean };
-  report: { ask: null; answer: WorkerReport };
+  /** Asked with the connections that clients hold at other workers. */
+  report: { ask: ClientCounts; answer: WorkerReport };
   metrics: { ask: null; answer: MetricFacts[] };
   /** Takes no more connections and ends when the last answer is through; the process's end is the answer. */
   drain: { ask: null; answer: boolean };

@@ -18,6 +18,8 @@ export interface WorkerParts {
   readonly apiKeys: ApiKeys;
   readonly endpoint: TlsEndpoint;
   readonly traffic: OpenTraffic;
+  /** From so many connections on a client is told of to the supervisor. */
+  readonly crowdedFrom: number;
   /** The copy of the policies that the next reading takes. */
   readonly source: { path: string };
   close(): Promise<void>;
@@ -102,12 +104,14 @@ class WorkerService {
         this.#prepared = undefined;
         return true;
       },
-      report: () => {
+      report: (others) => {
         this.#relay.beat();
-        const { traffic, pipeline, inForce } = this.#running;
+        const { traffic, pipeline, inForce, crowdedFrom } = this.#running;
+        traffic.clients.setOthers(others);
         return {
           pid: process.pid,
           connections: traffic.connections(),
+          crowded: traffic.clients.crowded(crowdedFrom),
           requestsOpen: pipeline.open,
           nodes: inForce.upstreams.view(),
         };

@@ -1,5 +1,6 @@
 import { Client, Pool } from 'undici';
 
+import { GatewayError } from '../core/gateway-error.ts';
 import { type DataPosition, hasReached, type WritePosition } from './data-position.ts';
 import type { NodeStatement } from './health-document.ts';
 import { NodeConnector, type NodeTls } from './node-tls.ts';
@@ -35,8 +36,9 @@ export class UpstreamNode {
   readonly host: string;
   /** How connections to it are made. */
   readonly connector: NodeConnector;
-  readonly pool: Pool;
-  readonly streamPool: Pool;
+  pool: Pool;
+  streamPool: Pool;
+  readonly #makePool: (connections: number) => Pool;
   /** A connection of its own for health checks: a pool that is busy is no reason to call its node dead. */
   readonly probe: Client;
   /** Whether it was asked once; before that nothing is known of it. */
@@ -74,8 +76,8 @@ export class UpstreamNode {
     this.host = url.host;
     this.connector = new NodeConnector(url, settings.tls);
     const { connect } = this.connector;
-    const pool = (connections: number) =>
-      new Pool(settings.origin, {
+    this.#makePool = (connections) => {
+      const made = new Pool(settings.origin, {
         connections,
         pipelining: 1,
         allowH2: false,
@@ -83,11 +85,13 @@ export class UpstreamNode {
         bodyTimeout: settings.upstreamTimeoutMs,
         connect,
       });
-    this.pool = pool(CONNECTIONS);
-    this.streamPool = pool(STREAM_CONNECTIONS);
+      // Errors reach the request that met them; without a listener a refused connection would end the process.
+      return made.on('connectionError', () => undefined);
+    };
+    this.pool = this.#makePool(CONNECTIONS);
+    this.streamPool = this.#makePool(STREAM_CONNECTIONS);
     this.probe = new Client(settings.origin, { allowH2: false, connect });
-    // Errors reach the request that met them; without a listener a refused connection would end the process.
-    for (const each of [this.pool, this.streamPool, this.probe]) each.on('connectionError', () => undefined);
+    this.probe.on('connectionError', () => undefined);
   }
 
   /** The epoch that it named last, or -1. */
@@ -117,6 +121,15 @@ export class UpstreamNode {
   /** Tells the requests that wait for it that they wait in vain. */
   lose(reason: 'unhealthy' | 'fenced'): void {
     for (const waiter of Array.from(this.waiting)) waiter.nodeLost(reason);
+  }
+
+  /** Breaks off, now, everything that is under way there. What comes later begins on new connections. */
+  cut(): void {
+    const gone = [this.pool, this.streamPool];
+    this.pool = this.#makePool(CONNECTIONS);
+    this.streamPool = this.#makePool(STREAM_CONNECTIONS);
+    const reason = new GatewayError('upstream_failed', `region ${this.region} was sealed`);
+    for (const pool of gone) void pool.destroy(reason).catch(() => undefined);
   }
 
   /** Closes idle connections now and busy ones when their answers are through. */

@@ -15,7 +15,7 @@ const upstream = await startRecordingUpstream((asked, response) => {
 /** Everything but the administration is open, so that any way past its rule shows at the upstream. */
 function policy(rest: string): string {
   return `
-regions: [{ id: a, nodes: ["${upstream.origin}"] }]
+regions: [{ id: a, nodes: ["${upstream.origin}"], health: { timeout: 30s } }]
 accounts: { single: main }
 routes:
   - { name: panel, match: { path: ["/admin", "/admin/**"] }, access: admin, limit: few }

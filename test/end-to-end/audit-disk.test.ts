@@ -10,7 +10,6 @@ import tap, { test } from 'tap';
 import { smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
 import { type RunningGateway, startGateway, temporaryDirectory } from '../support/start-gateway.ts';
 import { clientOf, signIn, whoAmI } from './small-crm-client.ts';
-import { patientPolicy } from './trail-records.ts';
 import { control, metric, until } from './worker-node.ts';
 
 const crm = await startSmallCrm();
@@ -30,7 +29,7 @@ function run(command: string, ...parameters: string[]): void {
 }
 
 async function startOn(directory: string): Promise<RunningGateway> {
-  const policy = patientPolicy(smallCrmPolicy(crm.origin));
+  const policy = smallCrmPolicy(crm.origin);
   return await startGateway(`${policy}audit: { dir: ${JSON.stringify(directory)} }\n`);
 }
 

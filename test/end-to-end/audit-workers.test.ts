@@ -10,7 +10,7 @@ import { startRedis } from '../support/redis-servers.ts';
 import { smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
 import { startGateway, temporaryDirectory } from '../support/start-gateway.ts';
 import { clientOf, signIn, whoAmI } from './small-crm-client.ts';
-import { patientPolicy, recorded, recordsIn, recordsOf } from './trail-records.ts';
+import { recorded, recordsIn, recordsOf } from './trail-records.ts';
 import { clientsOnWorkers, until, workersOf } from './worker-node.ts';
 
 const crm = await startSmallCrm();
@@ -21,7 +21,7 @@ await test(
   { timeout: 120_000 },
   async (t) => {
     let node = await startGateway(
-      `workers: 2\n${patientPolicy(smallCrmPolicy(crm.origin)).replace('path: /login }, access', 'path: [/login, "/login/**"] }, access')}`,
+      `workers: 2\n${smallCrmPolicy(crm.origin).replace('path: /login }, access', 'path: [/login, "/login/**"] }, access')}`,
     );
     t.teardown(() => node.program.stop());
     const people = await clientsOnWorkers(node);
@@ -84,7 +84,7 @@ await test(
     const directory = join(temporaryDirectory(), 'trail');
     const master = join(temporaryDirectory(), 'master.key');
     writeFileSync(master, createMasterKey());
-    const policy = `${patientPolicy(smallCrmPolicy(crm.origin))}workers: 2
+    const policy = `${smallCrmPolicy(crm.origin)}workers: 2
 store: { kind: redis, url: "${redis.url}" }
 secrets: { master_key: "file:${master}" }
 audit: { dir: "${directory}" }

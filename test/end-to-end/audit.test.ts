@@ -10,14 +10,12 @@ import { CookieJar } from '../support/cookie-jar.ts';
 import { CRM_PASSWORD, smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
 import { type RunningGateway, startGateway } from '../support/start-gateway.ts';
 import { clientOf, signIn, whoAmI } from './small-crm-client.ts';
-import { patientPolicy, recorded, recordsOf } from './trail-records.ts';
+import { recorded, recordsOf } from './trail-records.ts';
 import { until } from './worker-node.ts';
 
 const OLGA = 'olga-petrovna-of-sales';
 const crm = await startSmallCrm();
-const policy = `${patientPolicy(
-  smallCrmPolicy(crm.origin, '  rotate_every: 300ms\n  grace: 100ms\n'),
-).replace(
+const policy = `${smallCrmPolicy(crm.origin, '  rotate_every: 300ms\n  grace: 100ms\n').replace(
   'routes:\n',
   'routes:\n  - { name: panel, match: { path: "/admin/**" }, access: admin }\n',
 )}api_keys: { in: ["header:X-Api-Key"], imported: accept }\n`;

@@ -28,7 +28,7 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: login, match: { path: /login }, access: public }
   - { name: held, match: { path: /held }, access: session, limit: few }

@@ -23,11 +23,12 @@ const policy = smallCrmPolicy(here.origin)
   .replace(
     /^regions:[^]*?home: \{ default: home \}$/m,
     `regions:
-  - { id: msk, nodes: ["${here.origin}"], role: primary, facility: { secret: "file:${fileOf('msk')}" } }
-  - { id: spb, nodes: ["${there.origin}"], role: replica, facility: { secret: "file:${fileOf('spb')}" } }
+  - { id: msk, nodes: ["${here.origin}"], health: { timeout: 30s }, role: primary, facility: { secret: "file:${fileOf('msk')}" } }
+  - { id: spb, nodes: ["${there.origin}"], health: { timeout: 30s }, role: replica, facility: { secret: "file:${fileOf('spb')}" } }
   - { id: nsk, nodes: ["${far.origin}"], role: replica }`,
   )
   .replace(/^routing:\n/m, '');
+tap.setTimeout(120_000);
 let gateway = await startGateway(policy);
 tap.teardown(async () => {
   await gateway.program.stop();

@@ -15,7 +15,7 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${origin}"], role: primary }
+  - { id: home, nodes: ["${origin}"], health: { timeout: 30s }, role: primary }
 routing:
   home: { default: home }
 routes:

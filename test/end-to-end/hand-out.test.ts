@@ -31,7 +31,7 @@ const upstream = await startRecordingUpstream((asked, response) => {
   response.end(text);
 });
 const gateway = await startGateway(`
-regions: [{ id: a, nodes: ["${upstream.origin}"] }]
+regions: [{ id: a, nodes: ["${upstream.origin}"], health: { timeout: 30s } }]
 routes:
   - { name: doors, match: { path: [/login, /quiet, /open, /token] }, access: public }
   - { name: api, match: { path: "/api/**" }, access: api_key, limit: plenty }

@@ -26,7 +26,7 @@ tls:
   certificates:
     - { hosts: [localhost, "*.crm.localhost"], cert: "${join(data, 'chain.pem')}", key: "${join(data, 'chain.key')}" }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: all, match: { path: "/**" }, access: public }
 sessions: { vault: [SID] }

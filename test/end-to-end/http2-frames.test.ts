@@ -176,12 +176,17 @@ const connections: readonly FrameCase[] = [
 
 for (const [section, title, bytes, code] of connections)
   await test(`RFC 9113 ${section}: ${title}`, async (t) => {
-    const client = await FrameClient.open(gateway);
-    const before = upstream.requests.length;
-    client.send(bytes);
-    await client.until(() => client.isClosed, 'the end of the connection');
-    t.equal(client.goneWith, code);
-    t.ok(upstream.requests.length - before <= 1);
+    let goneWith: number | undefined;
+    // What a peer says last can be lost when its connection is reset behind it.
+    for (let round = 0; round < 3 && goneWith === undefined; round += 1) {
+      const client = await FrameClient.open(gateway);
+      const before = upstream.requests.length;
+      client.send(bytes);
+      await client.until(() => client.isClosed, 'the end of the connection');
+      t.ok(upstream.requests.length - before <= 1);
+      goneWith = client.goneWith;
+    }
+    t.equal(goneWith, code);
   });
 
 /** Frames after which one stream is reset, and the connection goes on. */

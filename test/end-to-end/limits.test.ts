@@ -12,7 +12,7 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: few, match: { path: /few }, access: public, limit: anonymous }
   - { name: fewer, match: { path: /also-few }, access: public, limit: anonymous }

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import tap, { test } from 'tap';
+import { KNOWN_COOKIE } from '../../gateway/pipeline/known-client.ts';
 import { SESSION_COOKIE } from '../../gateway/session/session.ts';
 import { CookieJar } from '../support/cookie-jar.ts';
 import { Http2Client, HttpsClient } from '../support/https-client.ts';
@@ -28,7 +29,8 @@ function wordLike(): string {
 
 const upstream = await startRecordingUpstream((request, response, { socket }) => {
   const { pathname } = new URL(request.url, 'http://app');
-  if (pathname === '/login') {
+  if (request.body.includes('wrong=1')) response.end(secret('answer to a wrong password'));
+  else if (pathname === '/login') {
     response.setHeader('set-cookie', [
       `SID=${secret('vaulted cookie')}; Path=/`,
       `theme=${secret('cookie')}`,
@@ -49,10 +51,11 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: open, match: { path: [/login, /broken, /odd] }, access: public }
   - { name: api, match: { path: "/api/**" }, access: api_key }
+  - { name: few, match: { path: /few }, access: session, limit: few }
   - { name: app, match: { path: "/**" }, access: session }
 sessions:
   rotate_every: 100ms
@@ -68,9 +71,14 @@ sessions:
       success: { status: 200 }
 api_keys:
   in: ["header:X-Api-Key", "query:api_key"]
+limits:
+  login: { per: [client, subject], failures: 3/1h }
+  few: { per: session, requests: 1000/1h, response_bytes: 60KiB/1h, parallel: 4 }
 log: { level: trace }
 `);
 const clients: (HttpsClient | Http2Client)[] = [];
+/** What the gateway itself answered, and what it shows of itself. */
+const said: string[] = [];
 tap.teardown(async () => {
   for (const client of clients) client.close();
   await gateway.program.stop();
@@ -115,6 +123,29 @@ await test('everything is sent that a CRM and its users hold secret', async (t) 
     const change = { new_password: secret('new password') };
     await client.send('POST', '/password', { form: change, headers: secretHeaders() });
   }
+});
+
+await test('so is everything that a guesser sends, and what the gateway itself answers is kept', async (t) => {
+  const guesser = new HttpsClient(targetOf(gateway));
+  clients.push(guesser);
+  for (let guess = 0; guess < 5; guess += 1) {
+    const form = { user: 'olga', password: secret('guessed password'), wrong: '1' };
+    const answer = await guesser.send('POST', '/login', { form, headers: secretHeaders() });
+    if (answer.status === 429) said.push(answer.text);
+  }
+  t.equal(said.length, 2, 'the door closed');
+  const [owner] = clients;
+  secrets.set('known client', owner?.jar.get(KNOWN_COOKIE) ?? '');
+  for (const path of ['/few', '/none', '/api/x', '/a//b', '/broken']) {
+    const answer = await guesser.send('GET', `${path}?token=${secret('query')}`, {
+      headers: secretHeaders(),
+    });
+    if (answer.status >= 400) said.push(answer.text);
+  }
+  said.push(await (await fetch(`${gateway.listeners.ops}/metrics`)).text());
+});
+
+await test('so is what is no HTTP', async () => {
   const wire = await Wire.open(gateway);
   wire.send(
     `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\nCookie: a=${secret('huge head')}\r\n\r\n`,
@@ -138,11 +169,22 @@ await test('nothing of it stands in the log', async (t) => {
   t.notMatch(log, /unhandled|Warning:/);
 });
 
-await test('nothing of it stands in the data directory', (t) => {
+await test('nothing of it stands in an answer of the gateway or in its metrics', (t) => {
+  t.ok(said.length > 5);
+  for (const text of said)
+    for (const [what, value] of secrets) if (text.includes(value)) t.fail(`${what} in ${text.slice(0, 200)}`);
+  t.end();
+});
+
+await test('nothing of it stands in the data directory, with the audit trail and the counts of limits', (t) => {
   const files = readdirSync(gateway.data, { recursive: true, withFileTypes: true }).filter((each) =>
     each.isFile(),
   );
-  t.ok(files.some(({ name }) => name === 'sessions.db'));
+  for (const wanted of ['sessions.db', 'limits.db']) t.ok(files.some(({ name }) => name === wanted));
+  const trail = files.filter(({ parentPath }) => parentPath.endsWith('audit'));
+  const records = trail.map(({ name, parentPath }) => readFileSync(join(parentPath, name), 'utf8')).join('');
+  t.match(records, '"sign_in.blocked"');
+  t.match(records, '"session.theft"');
   for (const { name, parentPath } of files) {
     const content = readFileSync(join(parentPath, name), 'latin1');
     for (const [what, value] of secrets) if (content.includes(value)) t.fail(`${what} in ${name}`);

@@ -40,7 +40,7 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: login, match: { path: [/login, /public, /offer] }, access: public }
   - { name: all, match: { path: "/**" }, access: session }

@@ -31,7 +31,7 @@ const upstream = await startRecordingUpstream((asked, response) => {
   response.end('ok');
 });
 const gateway = await startGateway(`
-regions: [{ id: a, nodes: ["${upstream.origin}"] }]
+regions: [{ id: a, nodes: ["${upstream.origin}"], health: { timeout: 30s } }]
 routes:
   - { name: open, match: { path: ["/login", "/open"] }, access: public }
   - { name: app, match: { path: "/**" }, access: session }

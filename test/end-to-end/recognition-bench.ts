@@ -10,7 +10,7 @@ tls:
   certificates:
     - { hosts: [localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${origin}"] }
+  - { id: home, nodes: ["${origin}"], health: { timeout: 30s } }
 routes:
   - { name: all, match: { path: "/**" }, access: public }
 sessions:

@@ -27,7 +27,7 @@ tls:
   certificates:
     - { hosts: ['*.crm.localhost', localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: login, match: { path: /login }, access: public }
   - { name: app, match: { path: "/**" }, access: session }

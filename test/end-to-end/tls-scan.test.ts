@@ -42,7 +42,7 @@ tls:
   certificates:
     - { hosts: [localhost], cert: "${certFile}", key: "${join(folder, 'chain.key')}" }
 regions:
-  - { id: home, nodes: ["${upstream.origin}"] }
+  - { id: home, nodes: ["${upstream.origin}"], health: { timeout: 30s } }
 routes:
   - { name: all, match: { path: "/**" }, access: public }
 sessions: { vault: [SID] }

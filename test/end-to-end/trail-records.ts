@@ -5,11 +5,6 @@ import type { AuditRecord } from '../../gateway/audit/audit-record.ts';
 import type { RunningGateway } from '../support/start-gateway.ts';
 import { until } from './worker-node.ts';
 
-/** Commands hold the test's process up, and the CRM in it with them: that makes no node unhealthy. */
-export function patientPolicy(text: string): string {
-  return text.replace('role: primary }', 'role: primary, health: { path: /login, timeout: 30s } }');
-}
-
 /** The records of a trail, as they stand in its files. */
 export function recordsIn(directory: string): AuditRecord[] {
   return readdirSync(directory)

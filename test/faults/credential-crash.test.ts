@@ -20,7 +20,7 @@ const POLICY = `
 accounts: { single: main }
 store: { kind: redis, url: "${redis.url}" }
 tls: { certificates: [{ hosts: [localhost], self_signed: true }] }
-regions: [{ id: home, nodes: ["${crm.origin}"] }]
+regions: [{ id: home, nodes: ["${crm.origin}"], health: { timeout: 30s } }]
 routes:
   - { name: api, match: { path: "/api/**" }, access: api_key }
   - { name: open, match: { path: "/**" }, access: public }

@@ -46,7 +46,7 @@ void test('the two and how they come in are compiled', (t) => {
     { name: 'Boris', fingerprint: 'cd'.repeat(32) },
   ]);
   const { networks, ...rest } = policy.adminAccess;
-  t.same(rest, { requiresPasskey: false, approvalExpiresMs: 1_800_000, servers: ['db:22'] });
+  t.match(rest, { requiresPasskey: false, approvalExpiresMs: 1_800_000, servers: ['db:22'] });
   t.equal(networks?.includes('10.1.2.3'), true);
   t.equal(networks?.includes('192.0.2.1'), false);
   const bare = goodPolicy(t, SHORTEST).policy;

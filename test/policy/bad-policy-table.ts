@@ -10,9 +10,9 @@ const DURATION = 'a number and a unit: 500ms, 30s, 15m, 12h, 30d, 2w';
 const PATH =
   'a path from "/", with * (anything within one segment) and ** (any segments, alone between slashes)';
 const TEXT = 'text, in quotes if it looks like a number; * stands for anything, letter case counts';
-const ROUTE_KEYS = 'name, match, access, limit, on_unauthenticated, writes, body_bytes';
+const ROUTE_KEYS = 'name, match, access, limit, headers, cors, on_unauthenticated, writes, body_bytes';
 const ALL_KEYS =
-  'listen, trusted_proxies, workers, store, secrets, tls, accounts, regions, routing, routes, sessions, api_keys, admins, admin_access, limits, protection, audit, backup, log';
+  'listen, trusted_proxies, workers, store, secrets, tls, accounts, regions, routing, routes, sessions, api_keys, admins, admin_access, limits, headers, cors, protection, audit, backup, log';
 
 /** What is written, and every line that must be said of it. */
 export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
@@ -271,6 +271,11 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     '4:32: api_keys.in[0]: not a place of a key: "cookie". Allowed: "header:X-Api-Key", bearer, basic, "query:NAME"',
     '4:51: api_keys.own_keys: not a possible number: "-1". Allowed: whole numbers from 0 to 100',
     '4:144: api_keys.upstream.observe[0].credential: not a place of a value: "form.a". Allowed: json.a.b, header.NAME',
+  ],
+
+  [
+    `regions: [{ id: a, nodes: ["http://h:1"], servers: ["db:23"] }]\n${T}sessions: {}\nadmin_access: { servers: ["db:22"] }\n`,
+    '1:53: regions[0].servers[0]: admin_access.servers does not name it: "db:23"; did you mean "db:22"? Allowed: db:22',
   ],
 
   // Secrets are never repeated.

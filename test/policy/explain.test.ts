@@ -141,13 +141,16 @@ await test('explain refuses a command line that makes no sense', async (t) => {
   for (const argv of bad) await t.rejects(runExplain(argv), { name: /UsageError|TypeError/ }, argv.join(' '));
 });
 
+const KEY_NOTE =
+  'the master key will lie in the data directory: who takes the disk has both (secrets.master_key)';
+
 await test('check shows mistakes with their places and exits with 1, and says that good policies are good', async (t) => {
   const folder = t.testdir({ 'good.yaml': SHORTEST, 'bad.yaml': `${SHORTEST}lgo: {}\n` });
   const check = (name: string, ...more: string[]) =>
     outputOf(t, () => runCheck(['--policies', join(folder, name), ...more]));
   t.strictSame(await check('good.yaml'), {
     code: 0,
-    out: `${folder}/good.yaml: good (1 route, 1 region)\n`,
+    out: `${folder}/good.yaml: good (1 route, 1 region)\n  note: ${KEY_NOTE}\n`,
     err: '',
   });
   const bad = await check('bad.yaml');
@@ -159,6 +162,7 @@ await test('check shows mistakes with their places and exits with 1, and says th
     mistakes: [],
     refused: [],
     waiting: [],
+    warnings: [KEY_NOTE],
   });
   const json = await check('bad.yaml', '--json');
   t.equal(json.code, 1);

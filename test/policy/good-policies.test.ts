@@ -29,6 +29,7 @@ regions:
     role: auto
     health: { path: /healthz, every: 2s, timeout: 1s, unhealthy_after: 2, healthy_after: 2 }
     facility: { secret: "file:FOLDER/secret" }
+    servers: ["msk-db:22"]
   - { id: spb, nodes: ["http://127.0.0.1:9102/"], role: primary }
   - { id: nsk, nodes: ["https://nsk.internal", "https://nsk.internal:8443"], role: replica, tls: { server_name: crm.internal } }
 routing:

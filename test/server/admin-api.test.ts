@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { test } from 'tap';
 
 import { makePayload, signPayload } from '../../gateway/admin/proposal.ts';
-import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
+
 import { createGatewayMetrics } from '../../gateway/observability/gateway-metrics.ts';
 import { createLogger } from '../../gateway/observability/logger.ts';
 import { MetricRegistry } from '../../gateway/observability/metric-registry.ts';
 import { runAdminApi } from '../../gateway/server/admin-api.ts';
 import { openAdmins } from '../../gateway/server/open-admins.ts';
+import { readKeyring } from '../../gateway/server/read-keyring.ts';
 import { openEmbeddedRecords } from '../../gateway/store/embedded-records.ts';
 import { certify, listed, makeAdministrator } from '../support/administrator.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -38,7 +39,7 @@ const admins = await (async () => {
     policy,
     data,
     records: openEmbeddedRecords(join(data, 'records.db')),
-    keyring: parseKeyring(createMasterKey()),
+    keyring: await readKeyring({ masterKey: undefined }, data, {}),
     clock,
     audit,
     metrics: createGatewayMetrics(registry),

@@ -16,7 +16,7 @@ tls:
   certificates:
     - { hosts: ["*.crm.localhost", localhost], self_signed: true }
 regions:
-  - { id: home, nodes: ["${origin}"] }
+  - { id: home, nodes: ["${origin}"], health: { timeout: 30s } }
 routes:
   - { name: open, match: { path: ["/login", "/open", "/saml"] }, access: public }
   - { name: api, match: { path: "/api/**" }, access: api_key }

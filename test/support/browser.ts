@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, type Page, chromium } from 'playwright-core';
 import { temporaryDirectory } from './start-gateway.ts';
@@ -22,8 +22,12 @@ let pictures: string | undefined;
  * authority: certificates are checked for real, nothing is ignored. `*.localhost` is loopback to Chromium.
  *
  * @param ca PEM of the authority.
+ * @param own somebody's own certificate, imported as a person would.
  */
-export async function launchBrowser(ca: string): Promise<Browser> {
+export async function launchBrowser(
+  ca: string,
+  own?: { readonly file: string; readonly password: string },
+): Promise<Browser> {
   const home = temporaryDirectory();
   const database = join(home, '.pki', 'nssdb');
   mkdirSync(database, { recursive: true });
@@ -31,6 +35,8 @@ export async function launchBrowser(ca: string): Promise<Browser> {
   writeFileSync(file, ca);
   certutil('-N', '-d', `sql:${database}`, '--empty-password');
   certutil('-A', '-d', `sql:${database}`, '-t', 'C,,', '-n', 'zasov-test', '-i', file);
+  if (own !== undefined)
+    run('pk12util', '-i', own.file, '-d', `sql:${database}`, '-W', own.password, '-K', '');
   return await chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: ARGUMENTS,
@@ -53,6 +59,27 @@ export async function takePicture(page: Page, name: string): Promise<void> {
 }
 
 function certutil(...parameters: string[]): void {
-  const { status, stderr } = spawnSync('certutil', parameters, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`certutil ${parameters.join(' ')}: ${stderr}`);
+  run('certutil', ...parameters);
+}
+
+function run(program: string, ...parameters: string[]): void {
+  const { status, stderr } = spawnSync(program, parameters, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} ${parameters.join(' ')}: ${stderr}`);
+}
+
+/**
+ * Has Chromium show a certificate to an origin without asking, as an administrator of many machines would: a headless
+ * browser has nobody to ask. Only root may say so.
+ *
+ * @returns a function that takes it back; it is taken back at the end in any case.
+ */
+export function showCertificateTo(origin: string): () => void {
+  const directory = '/etc/chromium/policies/managed';
+  const file = join(directory, `zasov-test-${process.pid}.json`);
+  mkdirSync(directory, { recursive: true });
+  const rule = JSON.stringify({ pattern: origin, filter: {} });
+  writeFileSync(file, JSON.stringify({ AutoSelectCertificateForUrls: [rule] }));
+  const remove = (): void => rmSync(file, { force: true });
+  process.once('exit', remove);
+  return remove;
 }

@@ -70,6 +70,43 @@ export async function startStrictUpstream(
   };
 }
 
+/** Names by which nobody but the gateway speaks, however they are spelled; and what it says of a test's client. */
+const RESERVED = /^(?:x-)?zasov-|^x-forwarded-|^x-real-ip$|^(?:true-)?client-ip$/;
+const OWN = new Set(['x-forwarded-for: 127.0.0.1', 'x-forwarded-proto: https']);
+
+/** What every request that arrives has to be like, whatever its client sent. */
+export function faultsOf(request: StrictRequest): string[] {
+  const faults: string[] = [];
+  const once = ['host', 'x-request-id', 'traceparent', 'forwarded', 'x-forwarded-for', 'connection'];
+  for (const name of once)
+    if (request.values(name).length !== 1)
+      faults.push(`${name} stands there ${request.values(name).length} times`);
+  for (const name of [
+    'te',
+    'trailer',
+    'upgrade',
+    'keep-alive',
+    'expect',
+    'proxy-connection',
+    'proxy-authorization',
+  ])
+    if (request.values(name).length > 0) faults.push(`${name} stands there`);
+  for (const header of request.headers) {
+    const name = header
+      .slice(0, header.indexOf(':'))
+      .replaceAll(/[^a-z0-9]/gi, '-')
+      .toLowerCase();
+    if (
+      RESERVED.test(name) &&
+      !OWN.has(header) &&
+      header !== `x-forwarded-host: ${request.values('host')[0]}`
+    )
+      faults.push(`a claim of the client: ${header}`);
+  }
+  if (request.line.includes('/denied')) faults.push('a closed path');
+  return faults;
+}
+
 function take(text: string): { request: StrictRequest; length: number } | undefined {
   const end = text.indexOf('\r\n\r\n');
   if (end === -1) return undefined;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { connect as connectPlain } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import type { RunningGateway } from './start-gateway.ts';
 
@@ -30,10 +31,18 @@ export class Wire {
     socket.once('close', () => (this.isClosed = true));
   }
 
-  /** Connects to the public listener. */
-  static async open({ port, ca }: Pick<RunningGateway, 'port' | 'ca'>, protocol = 'http/1.1'): Promise<Wire> {
-    const host = '127.0.0.1';
-    const socket = connect({ host, port, ca, servername: 'localhost', ALPNProtocols: [protocol] });
+  /** Connects to the public listener. @param localAddress where from; any address of 127/8 will do. */
+  static async open(
+    { port, ca }: Pick<RunningGateway, 'port' | 'ca'>,
+    protocol = 'http/1.1',
+    localAddress = '127.0.0.1',
+  ): Promise<Wire> {
+    const socket = connect({
+      socket: connectPlain({ host: '127.0.0.1', port, localAddress }),
+      ca,
+      servername: 'localhost',
+      ALPNProtocols: [protocol],
+    });
     await once(socket, 'secureConnect');
     return new Wire(socket);
   }
