@@ -8,6 +8,7 @@ export interface SlowExchange {
 const MANY = 128;
 /** How long an exchange may stand still once there are {@link MANY}. */
 const PATIENCE_MS = 2000;
+const MOMENT_MS = 250;
 /** Nearly all connections of a node: beyond it nobody has time. */
 const MOST = 224;
 
@@ -28,8 +29,11 @@ export class WaitingClients {
 
   /** An exchange waits for its client from now on. */
   note(exchange: SlowExchange): void {
+    const nowMs = this.#now();
+    // Bodies that move come here with every chunk; a moment more or less does not matter.
+    if (nowMs - (this.#waiting.get(exchange) ?? -Infinity) < MOMENT_MS) return;
     this.#waiting.delete(exchange);
-    this.#waiting.set(exchange, this.#now());
+    this.#waiting.set(exchange, nowMs);
     if (this.#waiting.size > MANY) this.relieve();
   }
 

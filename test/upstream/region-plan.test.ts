@@ -1,5 +1,5 @@
 /** The routing decision against its rules, written plainly, for random accounts, regions, roles, lags and conditions. */
-import { test } from 'tap';
+import { type Test, test } from 'tap';
 
 import type { RegionCondition } from '../../gateway/upstream/region-condition.ts';
 import {
@@ -27,6 +27,7 @@ interface Case {
 
 const REGIONS = ['msk', 'spb', 'nsk'];
 const MAX_LAG_MS = 5000;
+const RUNS = 3000;
 
 const statement = fc.record({
   role: fc.constantFrom('primary' as const, 'replica' as const),
@@ -75,11 +76,17 @@ function decide(given: Case): RegionPlan<Node> {
 }
 
 /** Checks one rule in every situation. */
-function always(rule: (given: Case, plan: RegionPlan<Node>) => boolean): void {
+function always(t: Test, rule: (given: Case, plan: RegionPlan<Node>) => boolean): void {
+  let withWriter = 0;
   fc.assert(
-    fc.property(situations, (given) => rule(given, decide(given))),
-    { numRuns: 3000 },
+    fc.property(situations, (given) => {
+      const plan = decide(given);
+      if (plan.writes.length > 0) withWriter += 1;
+      return rule(given, plan);
+    }),
+    { numRuns: RUNS },
   );
+  t.ok(withWriter > RUNS / 20, `${withWriter} of ${RUNS} situations had somebody to write to`);
 }
 
 /** Nodes that say they are primary where the policy lets them. */
@@ -88,7 +95,7 @@ function claimants({ nodes, roles }: Case): readonly Node[] {
 }
 
 void test('nobody unhealthy, unasked or in a sealed region answers anything', (t) => {
-  always((given, { reads, writes }) =>
+  always(t, (given, { reads, writes }) =>
     [...reads, ...writes].every(
       (each) => each.healthy && each.checked && given.conditions[each.region] !== 'sealed',
     ),
@@ -97,21 +104,21 @@ void test('nobody unhealthy, unasked or in a sealed region answers anything', (t
 });
 
 void test('a node that calls itself replica, or is called so by the policy, takes no write', (t) => {
-  always((given, { writes }) =>
+  always(t, (given, { writes }) =>
     writes.every((each) => each.statement?.role !== 'replica' && given.roles[each.region] !== 'replica'),
   );
   t.end();
 });
 
 void test('no write goes to a primary of an epoch below the highest ever seen', (t) => {
-  always((given, { writes }) =>
+  always(t, (given, { writes }) =>
     writes.every(({ statement: says }) => says === undefined || (says.epoch ?? -1) === highestEpoch(given)),
   );
   t.end();
 });
 
 void test('two claims to the highest epoch, in sight or not, leave nobody to write to', (t) => {
-  always((given, { writes }) => {
+  always(t, (given, { writes }) => {
     const top = highestEpoch(given);
     const claims = claimants(given).filter((each) => each.statement?.epoch === top && top >= 0);
     return claims.length < 2 || writes.length === 0;
@@ -121,13 +128,14 @@ void test('two claims to the highest epoch, in sight or not, leave nobody to wri
 
 void test('with documents at most one node takes writes', (t) => {
   always(
+    t,
     (_given, { writes }) => writes.every(({ statement: says }) => says === undefined) || writes.length === 1,
   );
   t.end();
 });
 
 void test('the one healthy claim to the highest epoch gets the writes of every account', (t) => {
-  always((given, { writes }) => {
+  always(t, (given, { writes }) => {
     const top = highestEpoch(given);
     const claims = claimants(given).filter((each) => each.statement?.epoch === top && top >= 0);
     const [only] = claims;
@@ -138,7 +146,7 @@ void test('the one healthy claim to the highest epoch gets the writes of every a
 });
 
 void test('a node that says nothing takes writes only by the policy’s word, or at home where nobody says anything', (t) => {
-  always((given, { writes }) =>
+  always(t, (given, { writes }) =>
     writes.every((each) => {
       if (each.statement !== undefined || given.roles[each.region] === 'primary') return true;
       const isQuiet = given.nodes.every(({ statement: says }) => says === undefined);
@@ -150,7 +158,7 @@ void test('a node that says nothing takes writes only by the policy’s word, or
 });
 
 void test('a copy answers reads only when it says that it is fresh, of this epoch, or can say nothing', (t) => {
-  always((given, { reads, writes }) =>
+  always(t, (given, { reads, writes }) =>
     reads.every((each) => {
       if (writes.includes(each)) return true;
       const says = each.statement;
@@ -169,7 +177,7 @@ void test('a copy answers reads only when it says that it is fresh, of this epoc
 });
 
 void test('who may take a write may answer a read, so a read finds somebody whenever a write does', (t) => {
-  always((_given, { reads, writes }) => writes.every((each) => reads.includes(each)));
+  always(t, (_given, { reads, writes }) => writes.every((each) => reads.includes(each)));
   t.end();
 });
 
@@ -179,7 +187,7 @@ void test('home comes first among equals, then the failover order; what drains o
     if (each.draining || conditions[each.region] === 'draining') return 2;
     return conditions[each.region] === 'avoided' ? 1 : 0;
   };
-  always((given, { reads }) => {
+  always(t, (given, { reads }) => {
     const order = [given.home, ...given.failover.filter((region) => region !== given.home)];
     const listed = reads.filter(({ region }) => order.includes(region));
     return listed.every((each, index) => {
@@ -195,7 +203,7 @@ void test('home comes first among equals, then the failover order; what drains o
 });
 
 void test('nobody is named twice, and nothing but the listed regions and the primary is used', (t) => {
-  always((given, { reads, writes }) => {
+  always(t, (given, { reads, writes }) => {
     const isListed = ({ region }: Node) => region === given.home || given.failover.includes(region);
     return (
       new Set(reads).size === reads.length &&
