@@ -126,9 +126,16 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   }
 
   #recognised(recognition: Recognition | undefined, body: RequestBody | undefined): void {
-    guardSignIn(this.#context, this.#services, recognition);
     this.#recognition = recognition;
-    this.#forward(body);
+    const attempt = guardSignIn(this.#context, this.#services, recognition);
+    if (attempt === undefined) this.#forward(body);
+    else attempt.then(() => this.#mayTry(body)).catch((error: unknown) => this.fail(error));
+  }
+
+  /** A client that went away meanwhile has used up its attempt. */
+  #mayTry(body: RequestBody | undefined): void {
+    if (this.#exchange.closed) settleSignIn(this.#context, this.#services, 'failed');
+    else this.#forward(body);
   }
 
   #forward(body: RequestBody | undefined): void {

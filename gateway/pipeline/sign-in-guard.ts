@@ -18,23 +18,32 @@ interface Claim {
  * Against Automated Attacks"). The name is counted as it was typed, whether such a person exists or not. A client that
  * signed the same person in before is counted by itself: others cannot lock it out.
  *
- * @throws GatewayError `sign_in_blocked`.
+ * @returns `undefined` when this is no attempt; otherwise it rejects with GatewayError `sign_in_blocked`.
  */
 export function guardSignIn(
   context: RequestContext,
   services: PipelineServices,
   recognition: Recognition | undefined,
-): void {
+): Promise<void> | undefined {
   const { signInRules } = context.snapshot.policy;
-  if (signInRules.length === 0 || recognition === undefined || !triesPassword(recognition)) return;
+  if (signInRules.length === 0 || recognition === undefined || !triesPassword(recognition)) return undefined;
   const subject = claimedSubject(context, recognition);
   // Looking at the form is no attempt.
-  if (subject === undefined && (context.method === 'GET' || context.method === 'HEAD')) return;
+  if (subject === undefined && (context.method === 'GET' || context.method === 'HEAD')) return undefined;
+  return takePlaces(context, services, subject);
+}
+
+async function takePlaces(
+  context: RequestContext,
+  services: PipelineServices,
+  subject: string | undefined,
+): Promise<void> {
+  const { signInRules } = context.snapshot.policy;
   const attempts: Attempt[] = [];
   for (const rule of signInRules) {
     for (const { by, name } of claims(context, services, rule.per, subject)) {
       const limit = services.limits.signIn(rule, by);
-      const closedMs = limit.attempt(name);
+      const closedMs = await limit.attempt(name);
       if (closedMs > 0) throw refuse(context, attempts, rule.name, closedMs);
       attempts.push({ of: rule.name, by, limit, name });
     }

@@ -27,7 +27,7 @@ export const OPENER_POLICIES = [
 
 /** What hardly a page of a CRM needs, and what a telephone in it does. */
 const DEFAULT_PERMISSIONS =
-  'camera=(), geolocation=(), microphone=(self), payment=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), display-capture=()';
+  'camera=(), geolocation=(), microphone=(self), payment=(), usb=(), serial=(), hid=(), midi=(), display-capture=()';
 
 const FIELD_TEXT = {
   not: 'not a value of a header',

@@ -182,7 +182,7 @@ export const protectionSchema = section({
   connections_per_client: wholeNumber(1, 1_000_000)
     .prefault(200)
     .describe(
-      'Connections at once of one client, an IPv4 address or an IPv6 /64, and those that it may open in ten seconds. ' +
+      'Connections at once of one client, an IPv4 address or an IPv6 /64, and those that it may open in a second. ' +
         'Default 200; an office behind one address is one client. Trusted proxies are none.',
     ),
   stream_max_age: duration('10s', '30d')

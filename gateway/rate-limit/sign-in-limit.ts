@@ -36,10 +36,12 @@ export class SignInLimit {
   readonly #blockMs: number;
   readonly #longestMs: number;
   readonly #clock: Clock;
+  readonly #isCommon: boolean;
 
   constructor(rule: FailureRule, by: FailuresBy, clock: Clock, shared?: SharedCounts) {
     const { name, count, windowMs, blockMs } = rule;
     this.#clock = clock;
+    this.#isCommon = shared?.isCommon === true;
     this.#blockMs = blockMs;
     this.#longestMs = Math.max(LONGEST_MS, blockMs);
     const failures = { name: `${name}:failures:${by}`, count, windowMs };
@@ -48,15 +50,29 @@ export class SignInLimit {
     this.#blocks = new WindowLimit(blocks, clock, shared, true);
   }
 
-  /** Takes the place of an attempt. @returns how long the door is closed, in ms; 0 when it is open. */
-  attempt(name: string): number {
+  /**
+   * Takes the place of an attempt. Where several processes count, it waits for what all of them counted: a sign-in has
+   * the time, and guesses must not be spread. While the store is away each process counts alone.
+   *
+   * @returns how long the door is closed, in ms; 0 when it is open.
+   */
+  attempt(name: string): number | Promise<number> {
     const slot = this.#failures.look(name);
     if (slot.remaining > 0) {
+      if (this.#isCommon) return this.#attemptEverywhere(name);
       this.#failures.spend(name, 1);
       return 0;
     }
     // Another process may have closed it for longer.
     this.#failures.ask(name);
+    return Math.max(1, slot.endsMs - this.#clock.now());
+  }
+
+  async #attemptEverywhere(name: string): Promise<number> {
+    const counted = await this.#failures.countAll(name);
+    const slot = this.#failures.look(name);
+    if (counted <= this.#failures.rate.count) return 0;
+    this.#failures.spend(name, -1);
     return Math.max(1, slot.endsMs - this.#clock.now());
   }
 

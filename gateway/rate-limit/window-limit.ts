@@ -114,7 +114,10 @@ export class WindowLimit {
     const here = this.rate.count - slot.remaining;
     try {
       const state = await this.#shared?.add(this.rate, name, 1);
-      if (state !== undefined) slot.remaining = Math.min(slot.remaining, this.rate.count - state.counted);
+      if (state !== undefined) {
+        slot.remaining = Math.min(slot.remaining, this.rate.count - state.counted);
+        slot.endsMs = this.#clock.now() + state.leftMs;
+      }
       return Math.max(here, state?.counted ?? 0);
     } catch {
       return here;

@@ -4,7 +4,7 @@ import { clientNetwork, type NetworkList, plainAddress } from '../core/network.t
 
 /** Bounds on what one client may open. */
 export interface ClientBounds {
-  /** Connections at once; also those that it may open in ten seconds. */
+  /** Connections at once; also those that it may open in a second. */
   readonly perClient: number;
   /** Proxies in front of the gateway: their connections are those of many. */
   readonly trustedProxies: NetworkList;
@@ -23,7 +23,6 @@ interface Client {
   refilledMs: number;
 }
 
-const PACE_SECONDS = 10;
 /** Clients of whom only the pace is remembered; a sweep forgets the rest. */
 const SWEEP_EVERY = 4096;
 
@@ -106,7 +105,7 @@ export class ClientConnections {
 
   #tokensOf({ tokens, refilledMs }: Client, nowMs: number): number {
     const { perClient } = this.#bounds;
-    return Math.min(perClient, tokens + ((nowMs - refilledMs) / 1000) * (perClient / PACE_SECONDS));
+    return Math.min(perClient, tokens + ((nowMs - refilledMs) / 1000) * perClient);
   }
 
   /** Forgets clients of whom nothing is left to know. */

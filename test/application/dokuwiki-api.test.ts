@@ -14,13 +14,14 @@ const PATH = '/lib/exe/xmlrpc.php';
 const PASSWORD = 'wiki-password-1';
 const CLOSED =
   "{ name: remote calls, match: { path: ['/lib/exe/xmlrpc.php', '/lib/exe/xmlrpc.php/**'] }, access: deny }";
-const OPEN = `{ name: remote calls, match: { path: ${PATH}, method: POST }, access: api_key }`;
+const OPEN = `{ name: remote calls, match: { path: ${PATH}, method: POST }, access: api_key, limit: calls }`;
 
 const wiki = await startDokuwiki({ olga: PASSWORD, boss: 'boss-password' }, true);
 const policy = readFileSync('test/application/dokuwiki.yaml', 'utf8');
 if (!policy.includes(CLOSED)) throw new Error('the example closes the remote calls');
 const gateway = await startGateway(
   `${policy.replace('http://127.0.0.1:9555', wiki.origin).replace(CLOSED, OPEN)}
+limits: { calls: { per: api_key, requests: 100/1s } }
 api_keys:
   in: ['header:X-Api-Key', bearer]
   upstream: { header: Authorization }

@@ -55,7 +55,8 @@ async function countUntilRefused(both: readonly HttpsClient[], path: string, mos
 await test('requests of one session are counted over both workers', async (t) => {
   const both = await signedIn('anna');
   const passed = await countUntilRefused(both, '/few', 120);
-  t.ok(passed >= 60 && passed <= 66, `${passed} of 60 passed`);
+  // Beyond the limit: a twentieth that a worker keeps to itself, and what comes while it tells (20 ms).
+  t.ok(passed >= 60 && passed <= 78, `${passed} of 60 passed`);
 });
 
 await test('answer bytes of one session are counted over both workers', async (t) => {
@@ -74,7 +75,5 @@ await test('a name that was tried on one worker is closed on the other', async (
     (await client?.post('/login', { login: 'olga', password: 'wrong' }))?.status;
   for (let tries = 0; tries < 4; tries += 1) t.not(await guess(one), 429);
   t.equal(await guess(one), 429);
-  // It asks behind its first attempt.
-  const statuses = [await guess(two), await guess(two), await guess(two)];
-  t.equal(statuses.at(-1), 429);
+  t.equal(await guess(two), 429, 'from the first attempt on');
 });

@@ -33,7 +33,7 @@ await test('all addresses of an IPv6 /64 are one client, and an IPv4 address is 
   t.end();
 });
 
-await test('who opens and closes connections without end is slowed down to a tenth of the bound a second', (t) => {
+await test('who opens and closes connections without end is slowed down to the bound a second', (t) => {
   const { clock, clients } = counting(20);
   const openAll = () => {
     let opened = 0;
@@ -43,7 +43,7 @@ await test('who opens and closes connections without end is slowed down to a ten
   t.equal(openAll(), 20);
   t.equal(clients.open('192.0.2.1'), 'pace');
   t.equal(clients.open('192.0.2.2'), undefined);
-  clock.ms += 1000;
+  clock.ms += 100;
   t.equal(openAll(), 2);
   clock.ms += 3_600_000;
   t.equal(openAll(), 20, 'never more than at first');
