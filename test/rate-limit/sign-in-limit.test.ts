@@ -64,7 +64,10 @@ void test('guesses that run at once in two processes count at once', async (t) =
   const counts = openEmbeddedCounts(':memory:', clock);
   const shared = shareCounts({ connection: undefined, counts }, parseKeyring(createMasterKey()), true);
   const both = [1, 2].map(() => new SignInLimit(rule, 'client', clock, shared));
-  const tries = Array.from({ length: 100 }, (_, index) => both[index % 2]?.attempt('10.0.0.0/24'));
+  const tries = Array.from(
+    { length: 100 },
+    async (_, index) => await both[index % 2]?.attempt('10.0.0.0/24'),
+  );
   t.equal((await Promise.all(tries)).filter((ms) => ms === 0).length, 3);
 });
 
