@@ -1,31 +1,32 @@
-import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import type { OpenStream, OpenStreams } from './open-streams.ts';
+import type { RequestContext } from './request-context.ts';
 import type { PipelineReport } from './services.ts';
 
-/** Keeps an event stream among those that a stop ends first, and ends it at its greatest age. */
+/** Keeps an event stream that is open among those that a stop ends first, and ends it at its greatest age. */
 export class EventWatch {
-  isOpen = false;
   readonly #stream: OpenStream;
   readonly #streams: OpenStreams;
   readonly #report: PipelineReport;
-  #maxAge: NodeJS.Timeout | undefined;
+  readonly #maxAge: NodeJS.Timeout;
 
-  constructor(stream: OpenStream, streams: OpenStreams, report: PipelineReport) {
+  constructor(
+    stream: OpenStream,
+    streams: OpenStreams,
+    report: PipelineReport,
+    { snapshot, forwarding }: RequestContext,
+  ) {
     this.#stream = stream;
     this.#streams = streams;
     this.#report = report;
-  }
-
-  /** @param node the one that the stream comes from. */
-  open(maxAgeMs: number, node: UpstreamNode | undefined): void {
-    this.isOpen = true;
-    this.#streams.add(this.#stream, node);
-    this.#report.stream('sse', 1);
-    this.#maxAge = setTimeout(() => this.#stream.shutDown('moving'), maxAgeMs).unref();
+    streams.add(stream, forwarding?.node);
+    report.stream('sse', 1);
+    this.#maxAge = setTimeout(
+      () => stream.shutDown('moving'),
+      snapshot.policy.protection.streamMaxAgeMs,
+    ).unref();
   }
 
   close(): void {
-    if (!this.isOpen) return;
     clearTimeout(this.#maxAge);
     this.#streams.delete(this.#stream);
     this.#report.stream('sse', -1);

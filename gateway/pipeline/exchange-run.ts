@@ -46,7 +46,8 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   readonly #services: PipelineServices;
   readonly #onDone: () => void;
   #recognition: Recognition | undefined;
-  readonly #events: EventWatch;
+  readonly #streams: OpenStreams;
+  #events: EventWatch | undefined;
   readonly #meter: AnswerMeter;
   #tried: UpstreamNode[] = NONE_TRIED;
 
@@ -62,7 +63,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     this.#exchange = exchange;
     this.#services = services;
     this.#meter = new AnswerMeter(context, services);
-    this.#events = new EventWatch(this, streams, services.report);
+    this.#streams = streams;
     this.#onDone = onDone;
     exchange.listener = this;
   }
@@ -213,7 +214,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
     if (headers['content-type']?.startsWith('text/event-stream') === true) {
       // A stream that stays open is no work for the application: it stands in nobody's way.
       leaveTurn(context);
-      this.#events.open(context.snapshot.policy.protection.streamMaxAgeMs, context.forwarding?.node);
+      this.#events = new EventWatch(this, this.#streams, this.#services.report, context);
     }
     const { session, key } = context;
     const length = headers['content-length'];
@@ -241,7 +242,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
 
   brokeOff(): void {
     // An event stream may end cleanly: the browser asks again and learns how things are.
-    if (this.#events.isOpen) this.#exchange.end();
+    if (this.#events !== undefined) this.#exchange.end();
     else this.#exchange.destroy();
   }
 
@@ -287,7 +288,7 @@ export class ExchangeRun implements AnswerSink, ExchangeListener, OpenStream {
   onClose(complete: boolean): void {
     const context = this.#context;
     const { sentBytes } = this.#exchange;
-    this.#events.close();
+    this.#events?.close();
     context.detachStream?.();
     leaveTurn(context);
     if (!complete) context.forwarding?.clientGone();
