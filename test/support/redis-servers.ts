@@ -39,22 +39,29 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Starts a server on a port that is free now; somebody else may take it first, and then on another one. */
+async function onFreePort(start: (port: number) => Promise<RedisServer>, tries = 5): Promise<RedisServer> {
+  const port = await freePort();
+  if (tries === 1) return await start(port);
+  return await start(port).catch(() => onFreePort(start, tries - 1));
+}
+
 /** Starts one server; `settings` are lines of redis.conf. Ends with the test's process at the latest. */
 export async function startRedis(
   settings: readonly string[] = [],
   port?: number,
   directory = temporaryDirectory(),
 ): Promise<RedisServer> {
-  const own = port ?? (await freePort());
+  if (port === undefined) return await onFreePort((free) => startRedis(settings, free, directory));
   const lines = [
-    `port ${own}`,
+    `port ${port}`,
     'bind 127.0.0.1',
     `dir ${directory}`,
     'save ""',
     'appendonly no',
     ...settings,
   ];
-  return await launch(own, directory, lines, []);
+  return await launch(port, directory, lines, []);
 }
 
 /** A server for a store alone. */
@@ -70,19 +77,20 @@ export async function startSentinels(): Promise<RedisGroup> {
   const replica = await startRedis([...quick, `replicaof 127.0.0.1 ${primary.port}`]);
   await until(async () => String(await replica.command('INFO', 'replication')).includes('link_status:up'));
   const sentinels = await Promise.all(
-    [1, 2, 3].map(async () => {
-      const port = await freePort();
-      const directory = temporaryDirectory();
-      const lines = [
-        `port ${port}`,
-        'bind 127.0.0.1',
-        `dir ${directory}`,
-        `sentinel monitor zasov 127.0.0.1 ${primary.port} 2`,
-        'sentinel down-after-milliseconds zasov 1000',
-        'sentinel failover-timeout zasov 3000',
-      ];
-      return await launch(port, directory, lines, ['--sentinel']);
-    }),
+    [1, 2, 3].map(() =>
+      onFreePort(async (port) => {
+        const directory = temporaryDirectory();
+        const lines = [
+          `port ${port}`,
+          'bind 127.0.0.1',
+          `dir ${directory}`,
+          `sentinel monitor zasov 127.0.0.1 ${primary.port} 2`,
+          'sentinel down-after-milliseconds zasov 1000',
+          'sentinel failover-timeout zasov 3000',
+        ];
+        return await launch(port, directory, lines, ['--sentinel']);
+      }),
+    ),
   );
   await until(async () => {
     const infos = await Promise.all(sentinels.map((each) => each.command('INFO', 'sentinel')));
@@ -99,11 +107,10 @@ export async function startSentinels(): Promise<RedisGroup> {
 
 /** A server of a cluster, alone for now. */
 async function startMember(settings: readonly string[] = []): Promise<RedisServer> {
-  const [port, bus] = [await freePort(), await freePort()];
-  return await startRedis(
-    ['cluster-enabled yes', `cluster-port ${bus}`, 'cluster-node-timeout 2000', ...settings],
-    port,
-  );
+  return await onFreePort(async (port) => {
+    const bus = `cluster-port ${await freePort()}`;
+    return await startRedis(['cluster-enabled yes', bus, 'cluster-node-timeout 2000', ...settings], port);
+  });
 }
 
 /** Makes servers known to each other. */
@@ -200,7 +207,11 @@ async function launch(
       await killed(child);
     },
   };
-  await until(async () => (await server.command('PING')) === 'PONG');
+  // Another server may answer on a port that it took first: then this one ends at once.
+  const isUp = async () =>
+    String(await server.command('INFO', 'server')).includes(`process_id:${server.pid}\r`);
+  await until(async () => child.exitCode !== null || (await isUp()));
+  if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
   return server;
 }
 
