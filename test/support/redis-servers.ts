@@ -210,7 +210,7 @@ async function launch(
   // Another server may answer on a port that it took first: then this one ends at once.
   const isUp = async () =>
     String(await server.command('INFO', 'server')).includes(`process_id:${server.pid}\r`);
-  await until(async () => child.exitCode !== null || (await isUp()));
+  await Promise.race([until(isUp), once(child, 'exit')]);
   if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
   return server;
 }
@@ -229,6 +229,8 @@ async function ask(port: number, words: readonly string[]): Promise<unknown> {
     retryStrategy: null,
     enableReadyCheck: false,
     protocol: 2,
+    // Whatever holds the port may accept and never answer.
+    commandTimeout: 5000,
   });
   client.on('error', () => undefined);
   try {
