@@ -1,5 +1,5 @@
 import { duration } from './measure-schema.ts';
-import { ageRecipient, filePath, PLAIN_NAME, url, word } from './name-schema.ts';
+import { ageRecipient, filePath, PLAIN_NAME, secret, url, word } from './name-schema.ts';
 import { plainText } from './pattern-schema.ts';
 import { alternatives, list, section, wholeNumber } from './wording.ts';
 
@@ -23,7 +23,9 @@ export const backupSchema = section({
     pattern: /^(?:[01]\d|2[0-3]):[0-5]\d$/,
   })
     .optional()
-    .describe('Time of day (UTC) of the first one. Default as soon as it is due.'),
+    .describe(
+      'Time of day (UTC) that they are counted from: with every: 12h, at "03:00" means 03:00 and 15:00. Default as soon as one is due.',
+    ),
   recipients: list(ageRecipient(), 1).describe(
     'age public keys that backups are encrypted to. Keep the private keys elsewhere: without one no backup opens.',
   ),
@@ -54,22 +56,47 @@ export const backupSchema = section({
         object_lock: duration('1d', '365d')
           .optional()
           .describe('How long nobody can delete an archive, a thief with the credentials neither.'),
+        access_key: secret()
+          .prefault('env:AWS_ACCESS_KEY_ID')
+          .describe('Where the id of the access key is. Default env:AWS_ACCESS_KEY_ID.'),
+        secret_key: secret()
+          .prefault('env:AWS_SECRET_ACCESS_KEY')
+          .describe('Where the secret of the access key is. Default env:AWS_SECRET_ACCESS_KEY.'),
       })
         .optional()
-        .describe('An S3 bucket; credentials come from the environment.'),
+        .describe('An S3 bucket, or one of a service that speaks the same protocol.'),
     },
     [['dir'], ['s3']],
   ).describe('Where backups go: away from this machine.'),
-  keep: wholeNumber(1, 10_000).prefault(30).describe('How many are kept. Default 30.'),
+  keep: wholeNumber(1, 10_000)
+    .prefault(30)
+    .describe('How many archives are kept. The last good one always is. Default 30.'),
+  keep_for: duration('1d', '3650d')
+    .optional()
+    .describe('How long an archive is kept whatever `keep` says. Default not longer than `keep` says.'),
   drill_every: duration('1h', '365d')
     .prefault('7d')
     .describe('How often a backup is proved by restoring it. Default 7d.'),
   include: list(
-    section({
-      name: word(PLAIN_NAME).describe('Name inside the archive.'),
-      dump: argument('Command and its arguments that writes the data to standard output; no shell.'),
-      restore: argument('Command and its arguments that reads it from standard input; no shell.'),
-    }),
+    alternatives(
+      {
+        name: word(PLAIN_NAME).describe('Name inside the archive.'),
+        dump: argument(
+          'Command and its arguments that writes the data to standard output; no shell.',
+        ).optional(),
+        http: url(['http:', 'https:'], 'https://crm.internal/export')
+          .optional()
+          .describe('URL whose answer (200) is the data, in place of a command.'),
+        token: secret()
+          .optional()
+          .describe('Where the bearer token for `http` is. Default the request carries none.'),
+        restore: argument('Command and its arguments that reads it from standard input; no shell.'),
+        timeout: duration('1s', '7d')
+          .prefault('6h')
+          .describe('How long it may take; the whole backup fails then. Default 6h.'),
+      },
+      [['dump'], ['http']],
+    ),
   )
     .prefault([])
     .describe('What else goes into a backup: a database dump, say.'),

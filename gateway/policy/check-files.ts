@@ -10,6 +10,7 @@ import type { PolicyDocument } from './policy-document.ts';
 import type { Trail } from './yaml-source.ts';
 
 const LARGEST_PEM_BYTES = 1024 * 1024;
+const BUCKET_CREDENTIALS = { access_key: 'AWS_ACCESS_KEY_ID', secret_key: 'AWS_SECRET_ACCESS_KEY' };
 
 /** Finds secrets and certificate files that a policy names and that are not there, or are not what they should be. */
 export function checkFiles(document: PolicyDocument, environment: Environment): Mistake[] {
@@ -19,6 +20,12 @@ export function checkFiles(document: PolicyDocument, environment: Environment): 
     ['store', 'password'],
     ['api_keys', 'webhook', 'secret'],
     ...Array.from({ length: regions }, (_, index) => ['regions', index, 'facility', 'secret']),
+    ...Array.from({ length: countAt(document, ['backup', 'include']) }, (_, index) => [
+      'backup',
+      'include',
+      index,
+      'token',
+    ]),
   ];
   const certificates = Array.from({ length: countAt(document, ['tls', 'certificates']) }, (_, index) => [
     'tls',
@@ -32,6 +39,7 @@ export function checkFiles(document: PolicyDocument, environment: Environment): 
       ...checkAuthorities(document, trail),
     ]),
     ...secrets.flatMap((trail) => checkSecret(document, trail, environment)),
+    ...checkBucket(document, environment),
     ...certificates.flatMap((trail) => checkCertificate(document, trail)),
   ];
 }
@@ -49,6 +57,20 @@ function checkSecret(document: PolicyDocument, trail: Trail, environment: Enviro
     reading.absent &&
     valueAt(document.value, ['store', 'kind']) !== 'redis';
   return isMadeLater ? [] : [refuse(document, trail, `the secret is not there: ${reading.problem}`)];
+}
+
+/** The credentials of a bucket have a place even where the policy names none. */
+function checkBucket(document: PolicyDocument, environment: Environment): Mistake[] {
+  const bucket: Trail = ['backup', 'to', 's3'];
+  if (valueAt(document.value, bucket) === undefined) return [];
+  return Object.entries(BUCKET_CREDENTIALS).flatMap(([key, name]) => {
+    const trail = [...bucket, key];
+    if (valueAt(document.value, trail) !== undefined) return checkSecret(document, trail, environment);
+    const reading = readSecret({ kind: 'env', name }, environment);
+    if ('value' in reading) return [];
+    const message = `${trailName(trail)}: the secret is not there: ${reading.problem}`;
+    return [{ ...document.placeOfKey(bucket), message }];
+  });
 }
 
 function checkCertificate(document: PolicyDocument, trail: Trail): Mistake[] {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { anyGlob, compileTextGlob } from '../core/glob.ts';
 import { networkList } from '../core/network.ts';
 import { compileApiKeys } from './compile-api-keys.ts';
+import { compileBackup } from './compile-backup.ts';
 import { compileCrossOrigin, compileHeaders, compileStrictTransport } from './compile-answers.ts';
 import { compileLimit, compileSignInRules } from './compile-limits.ts';
 import { compileAnswerRule } from './compile-answer-rule.ts';
@@ -86,6 +87,7 @@ export function compilePolicy(settings: PolicySettings, outline: PolicyOutline):
       drainMs: protection.drain,
     },
     auditDirectory: settings.audit.dir === undefined ? undefined : resolve(settings.audit.dir),
+    backup: compileBackup(settings),
     outline,
     strictTransport: compileStrictTransport(settings.headers),
     logLevel: settings.log.level,

@@ -168,7 +168,7 @@ export function fingerprint() {
 export function ageRecipient() {
   return scalar<string>({
     not: 'not an age recipient',
-    allowed: 'a public key as age-keygen prints it: age1… (62 characters with a checksum)',
+    allowed: 'a public key as age-keygen prints it: age1… or age1pq1…, with its checksum',
     conceal: () => true,
     read: (text) => {
       if (text.toUpperCase().startsWith('AGE-SECRET-KEY-'))
@@ -178,6 +178,6 @@ export function ageRecipient() {
         };
       return isAgeRecipient(text) ? { value: text } : undefined;
     },
-    schema: { pattern: '^age1[02-9ac-hj-np-z]{58}$' },
+    schema: { pattern: '^age1(pq1[02-9ac-hj-np-z]{1952}|[02-9ac-hj-np-z]{58})$' },
   });
 }

@@ -2,8 +2,10 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { Glob } from '../core/glob.ts';
 import type { NetworkList } from '../core/network.ts';
 import type { StoreChoice } from '../store/open-store.ts';
+import type { BackupPolicy } from './compile-backup.ts';
 import type { PolicyOutline } from './policy-outline.ts';
 import type { AnswerRule, RequestRule, ValueSource } from './recognition.ts';
+import type { RegionPolicy } from './region-policy.ts';
 
 /** Where a listener listens; port 0 takes a free one. */
 interface Endpoint {
@@ -27,37 +29,6 @@ export type AccountRule =
   | { readonly kind: 'header'; readonly header: string }
   /** `{account}.crm.localhost` taken apart: what stands before and after the account in the host name. */
   | { readonly kind: 'host'; readonly prefix: string; readonly suffix: string };
-
-/** How a node's health is asked for. */
-interface HealthPolicy {
-  readonly path: string;
-  readonly everyMs: number;
-  readonly timeoutMs: number;
-  readonly unhealthyAfter: number;
-  readonly healthyAfter: number;
-}
-
-/** One region: nodes of the CRM in one place. */
-interface RegionPolicy {
-  readonly id: string;
-  /** Origins without a path: `http://127.0.0.1:9101`. */
-  readonly nodes: readonly string[];
-  readonly role: 'primary' | 'replica' | 'auto';
-  readonly health: HealthPolicy;
-  /** TLS to its nodes, beyond the ordinary: files. */
-  readonly tls:
-    | {
-        readonly caFile: string | undefined;
-        readonly certFile: string | undefined;
-        readonly keyFile: string | undefined;
-        readonly serverName: string | undefined;
-      }
-    | undefined;
-  /** Where the key is that signs the signals of its data centre. */
-  readonly facility?: { readonly secret: SecretReference } | undefined;
-  /** Those of `adminAccess.servers` that stand there. */
-  readonly servers: readonly string[];
-}
 
 /** Which region answers for which account. */
 export interface RoutingPolicy {
@@ -292,6 +263,8 @@ export interface Policy {
   readonly protection: ProtectionPolicy;
   /** Where the audit trail is written; `undefined` means `audit` in the data directory. */
   readonly auditDirectory: string | undefined;
+  /** `undefined` where nothing is copied. */
+  readonly backup: BackupPolicy | undefined;
   /** What it looks like from outside, to say what a reload changed. */
   readonly outline: PolicyOutline;
   /** Value of `Strict-Transport-Security`; empty for none. */

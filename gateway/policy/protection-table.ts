@@ -137,6 +137,7 @@ const TABLE: readonly Row[] = [
   row('backup.recipients', ({ backup }) => backup?.recipients, looser(other)),
   row('backup.to', ({ backup }) => backup?.to, looser(other)),
   row('backup.keep', ({ backup }) => backup?.keep, looser(smaller)),
+  row('backup.keep_for', ({ backup }) => backup?.keep_for, looser(smaller)),
   row('backup.drill_every', ({ backup }) => backup?.drill_every, looser(larger)),
   row('backup.include', ({ backup }) => backup?.include, looser(lost)),
 ];

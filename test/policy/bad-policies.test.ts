@@ -5,10 +5,11 @@ import { didYouMean, editDistance } from '../../gateway/policy/did-you-mean.ts';
 import { loadPolicy } from '../../gateway/policy/load-policy.ts';
 import { formatMistake } from '../../gateway/policy/mistake.ts';
 import { readPolicyText, SHORTEST } from '../support/policy-fixture.ts';
+import { BAD_BACKUPS } from './bad-backup-table.ts';
 import { BAD_LIMITS } from './bad-limit-table.ts';
 import { BAD_POLICIES, GOOD, R, T } from './bad-policy-table.ts';
 
-for (const [policy, ...says] of [...BAD_POLICIES, ...BAD_LIMITS])
+for (const [policy, ...says] of [...BAD_POLICIES, ...BAD_LIMITS, ...BAD_BACKUPS])
   await test(`${JSON.stringify(policy.replace(GOOD, '…').slice(0, 90))} is refused with its place`, async (t) => {
     const folder = t.testdir();
     const file = join(folder, 'p.yaml');

@@ -260,10 +260,6 @@ export const BAD_POLICIES: readonly [policy: string, ...says: string[]][] = [
     `4:135: admins[1].certificate: this certificate was used before, in p.yaml:4: "sha256:${'a'.repeat(64)}"`,
   ],
   [
-    `${GOOD}backup: { recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q], to: { dir: /b } }\n`,
-    '4:24: backup.recipients[0]: not an age recipient. Allowed: a public key as age-keygen prints it: age1… (62 characters with a checksum)',
-  ],
-  [
     `${GOOD}api_keys: { max_age: 7mo, in: [cookie], own_keys: -1, upstream: { header: X-Key, observe: [{ match: { path: /x }, subject: json.a, credential: form.a }] } }\n`,
     '4:22: api_keys.max_age: a key lives 1 to 6 months: "7mo". Allowed: months or a duration: 6mo, 90d, 12h; at most 6mo',
     '4:32: api_keys.in[0]: not a place of a key: "cookie". Allowed: "header:X-Api-Key", bearer, basic, "query:NAME"',

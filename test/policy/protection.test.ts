@@ -186,6 +186,7 @@ const FIELDS: readonly [stronger: string, weaker: string][] = [
   [BACKUP(''), ''],
   [BACKUP(', every: 1h'), BACKUP(', every: 2h')],
   [BACKUP(', keep: 9'), BACKUP(', keep: 8')],
+  [BACKUP(', keep_for: 9d'), BACKUP(', keep_for: 8d')],
   [BACKUP(', drill_every: 1d'), BACKUP(', drill_every: 2d')],
   [BACKUP(', include: [{ name: db, dump: [a], restore: [b] }]'), BACKUP('')],
   [BACKUP(''), `backup: { recipients: [${AGE}], to: { dir: /b } }\n`],
