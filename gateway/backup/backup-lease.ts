@@ -108,9 +108,12 @@ export class BackupLease {
   async finish(outcome: BackupOutcome): Promise<boolean> {
     const held = this.#held;
     if (held === undefined) return false;
-    const isFinished = await this.#change(afterwards(held.facts, outcome));
-    this.#held = undefined;
-    return isFinished;
+    try {
+      return await this.#change(afterwards(held.facts, outcome));
+    } finally {
+      // Also when the store was away: the lease runs out by itself.
+      this.#held = undefined;
+    }
   }
 
   async #change(facts: BackupFacts): Promise<boolean> {
