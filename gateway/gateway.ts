@@ -31,6 +31,7 @@ import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
 import { openLimits } from './server/open-limits.ts';
+import { refuseUnfinished, watchEpoch } from './server/restore-epoch.ts';
 import { isKeyWithData } from './server/read-keyring.ts';
 import {
   chooseFirstPolicy,
@@ -65,6 +66,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     const first = await chooseFirstPolicy(options);
     await mkdir(options.data, { recursive: true, mode: 0o700 });
+    refuseUnfinished(options.data);
     const { policy, notices } = first;
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, first, count, closers);
@@ -181,6 +183,7 @@ async function serveAlone(
   const { policies, data, environment, version } = options;
   const { logger, sessions, apiKeys } = foundation;
   const { policy } = first;
+  const { superseded } = await watchEpoch(foundation, closers);
   await foundation.admins.guard.start(first.candidate, options.startsAsWritten);
   const traffic = await prepareTraffic(foundation, policy, closers, {
     ticketSecret: await foundation.tickets.refresh(),
@@ -214,12 +217,13 @@ async function serveAlone(
     listeners: open.listeners,
     trust: trustOf(authority),
     reload,
-    stop: async () => {
+    superseded,
+    stop: async (drainMs = inForce.policy.protection.drainMs) => {
       open.setReady(false);
       logger.info('draining', { open: pipeline.open });
       foundation.audit.note({ event: 'gateway.stopping' });
       open.stopAccepting();
-      await pipeline.drain(inForce.policy.protection.drainMs);
+      await pipeline.drain(drainMs);
       await closeAll(closers);
       logger.info('stopped');
     },
@@ -238,6 +242,7 @@ async function supervise(
   const foundation = await openFoundation(options, first.policy, closers, hub);
   if (isKeyWithData(first.policy, options.data)) foundation.logger.warn(KEY_WITH_DATA);
   const { logger } = foundation;
+  const { superseded } = await watchEpoch(foundation, closers);
   await foundation.admins.guard.start(first.candidate, options.startsAsWritten);
   const node = await serveNode(
     foundation,
@@ -261,10 +266,11 @@ async function supervise(
     listeners: node.listeners,
     trust: trustOf(node.authority),
     reload: () => node.reload(),
-    stop: async () => {
+    superseded,
+    stop: async (drainMs) => {
       logger.info('draining', { workers: count });
       foundation.audit.note({ event: 'gateway.stopping' });
-      await node.drain();
+      await node.drain(drainMs);
       await closeAll(closers);
       logger.info('stopped');
     },

@@ -33,7 +33,12 @@ type Facts = Readonly<Record<string, string | number | boolean | readonly string
 export const GENESIS = '0'.repeat(64);
 
 /** Events that hold a signature over everything before them. */
-const SIGNED: ReadonlySet<string> = new Set(['trail.checkpoint', 'trail.rotated', 'trail.closed']);
+const SIGNED: ReadonlySet<string> = new Set([
+  'trail.checkpoint',
+  'trail.rotated',
+  'trail.closed',
+  'trail.restored',
+]);
 
 /** Whether a record is a signed checkpoint. */
 export function isCheckpoint({ event }: { readonly event: string }): boolean {
@@ -91,7 +96,9 @@ const ITEMS_LIMIT = 64;
 const FACTS_LIMIT = 40;
 /** Facts that look drawn at random and are public: ids, keyed hashes and hashes of texts. */
 const PUBLIC_NAMES = new Set(
-  'id person session key successor operation proposal policy signature record request others'.split(' '),
+  'id person session key successor operation proposal policy signature record request others chains'.split(
+    ' ',
+  ),
 );
 const PUBLIC_TEXT = /^(?:sha256:)?[0-9a-f]{64}$/;
 

@@ -8,9 +8,10 @@ import {
   parseLine,
   signedText,
 } from './audit-record.ts';
+import type { RestoredClaim } from './restored-chains.ts';
 import type { TrailFile, TrailLine } from './trail-file.ts';
 import type { HeadReading, TrailHead } from './trail-head.ts';
-import type { ProblemKind, TrailProblem, WriterReport } from './trail-report.ts';
+import type { ProblemKind, TrailGap, TrailProblem, WriterReport } from './trail-report.ts';
 
 interface Gap {
   from: number;
@@ -49,6 +50,7 @@ export class ChainCheck {
   #remains: Remains | undefined;
   #lastEvent: string | undefined;
   #isUnderWay = false;
+  #restored: RestoredClaim | undefined;
   #signedSeq = 0;
   #unproven: { file: string; line: number; seq: number; isMacGood: boolean }[] = [];
   #last: { file: string; line: number } | undefined;
@@ -67,6 +69,20 @@ export class ChainCheck {
 
   get report(): WriterReport {
     return { writer: this.writer, ...this.#facts, ...this.#times };
+  }
+
+  /** What is missing behind the record that came back from a backup, and is accounted for. */
+  get gap(): TrailGap | undefined {
+    const restored = this.#restored;
+    if (restored === undefined || !this.#endsRestored()) return undefined;
+    const { writer, archive, time, seq } = restored;
+    const to = Math.max(restored.through, ...this.#claims.keys());
+    return { writer, from: seq + 1, to: to > seq ? to : undefined, archive, restored: time };
+  }
+
+  /** A signed record of another chain says that this one came back from a backup, and how far. */
+  takeRestored(claim: RestoredClaim | undefined): void {
+    this.#restored = claim;
   }
 
   beginFile(file: TrailFile): void {
@@ -100,7 +116,8 @@ export class ChainCheck {
     for (const { from, to, file, line } of this.#gaps)
       this.#find('removed', { file, line }, 'missing before this line', from, to);
     if (head.kind === 'good') this.#checkHead(head.head);
-    else
+    // Whoever restored the chain vouches for its end as its head would.
+    else if (!this.#endsRestored())
       this.#find(
         'missing',
         this.#last,
@@ -231,7 +248,16 @@ export class ChainCheck {
     }
   }
 
+  #endsRestored(): boolean {
+    return this.#restored?.seq === this.#expected - 1;
+  }
+
   #checkClaimed(): void {
+    if (this.#endsRestored()) {
+      this.#signedSeq = Math.max(this.#signedSeq, this.#expected - 1);
+      this.#unproven = [];
+      return;
+    }
     for (const [seq, claims] of this.#claims) {
       const other = claims.find(({ by }) => by !== 'the signed head');
       if (seq >= this.#expected && other !== undefined)

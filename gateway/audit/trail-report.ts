@@ -47,9 +47,23 @@ export interface WriterReport {
   readonly last: string | undefined;
 }
 
+/** Records that a loss took and a restore could not bring back, as the restored trail says itself. */
+export interface TrailGap {
+  readonly writer: string;
+  /** The first that is missing. */
+  readonly from: number;
+  /** The last that is known to have been there; absent where nobody knows of any. */
+  readonly to: number | undefined;
+  /** The backup that the chain came back from, and when. */
+  readonly archive: string;
+  readonly restored: string;
+}
+
 /** What `zasov audit verify` found. */
 export interface TrailReport {
   readonly ok: boolean;
+  /** What is missing and accounted for. */
+  readonly gaps: readonly TrailGap[];
   readonly writers: readonly WriterReport[];
   readonly problems: readonly TrailProblem[];
 }

@@ -6,7 +6,15 @@ import type { AuditFacts } from '../core/audit-event.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AuditKeys } from './audit-keys.ts';
 import type { AuditEntry, EntryWriter } from './audit-queue.ts';
-import { bodyText, hashOf, lineOf, type RecordBody, safeFacts, signedText } from './audit-record.ts';
+import {
+  bodyText,
+  hashOf,
+  isCheckpoint,
+  lineOf,
+  type RecordBody,
+  safeFacts,
+  signedText,
+} from './audit-record.ts';
 import { recoverTrail } from './recover-trail.ts';
 import { trailFileName } from './trail-file.ts';
 import { HeadFile, listHeads, readHead } from './trail-head.ts';
@@ -16,6 +24,8 @@ import { takeWriterSlot, type WriterSlot } from './writer-slot.ts';
 export interface TrailWriterOptions {
   /** The directory of the trail; made when missing. */
   readonly directory: string;
+  /** What the heads say that directory is, where it is about to be moved. Default as it is. */
+  readonly movesTo?: string;
   /** The directory of the heads. */
   readonly heads: string;
   readonly keys: AuditKeys;
@@ -86,7 +96,7 @@ export class TrailWriter implements EntryWriter {
       const lines: string[] = [];
       if (this.#opening !== undefined) lines.push(this.#make('trail.opened', this.#opening));
       const first = this.#chain.seq + 1;
-      for (const entry of entries) lines.push(this.#make(entry.event, this.#factsOf(entry), entry.atMs));
+      for (const entry of entries) lines.push(await this.#enter(entry));
       const isSigned = this.isDue;
       if (isSigned) lines.push(await this.#sign('trail.checkpoint', {}));
       await this.#write(lines, isSigned);
@@ -185,6 +195,14 @@ export class TrailWriter implements EntryWriter {
     return { ...facts, account, person: this.#options.keys.person(account, subject) };
   }
 
+  /** What vouches for other chains is signed; all else is covered by the next checkpoint. */
+  async #enter(entry: AuditEntry): Promise<string> {
+    const facts = this.#factsOf(entry);
+    return isCheckpoint(entry)
+      ? await this.#sign(entry.event, facts)
+      : this.#make(entry.event, facts, entry.atMs);
+  }
+
   /** Makes the next record of the chain. */
   #make(event: string, facts: AuditFacts, atMs = this.#options.clock.now()): string {
     return this.#bind({ ...this.#next(event, atMs), facts: safeFacts(facts) });
@@ -237,7 +255,7 @@ export class TrailWriter implements EntryWriter {
     await file.handle.datasync();
     file.bytes += bytes.length;
     const { seq, hash } = this.#chain;
-    const { directory, clock } = this.#options;
+    const { clock, movesTo: directory = this.#options.directory } = this.#options;
     const writer = this.#slot?.writer ?? '';
     await this.#head?.write({ writer, seq, hash, file: file.name, bytes: file.bytes, directory }, isSigned);
     this.#durableSeq = seq;

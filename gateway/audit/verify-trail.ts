@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 
 import type { TrailVerifier } from './audit-keys.ts';
-import { isCheckpoint, parseLine, signedText } from './audit-record.ts';
+import { isCheckpoint, parseLine } from './audit-record.ts';
 import { ChainCheck } from './chain-check.ts';
+import { isVouchedFor, othersOf, type RestoredClaim, restoredClaims } from './restored-chains.ts';
 import { listTrail, readLines, type TrailFile } from './trail-file.ts';
 import { type HeadReading, listHeads, readHead } from './trail-head.ts';
 import { mergeProblems, type TrailProblem, type TrailReport } from './trail-report.ts';
@@ -40,14 +41,15 @@ export async function verifyTrail(
 ): Promise<TrailReport> {
   // Before the files: what is written from here on is only ever more than the heads say.
   const readings = await readHeads(heads, keys);
-  const claims = await gatherClaims(readings, await listTrail(directory), keys, anchors);
+  const { claims, restored } = await gatherClaims(readings, await listTrail(directory), keys, anchors);
   // Once more: a file that was begun meanwhile may hold what a checkpoint has just been seen to vouch for.
   const files = await listTrail(directory);
-  const writers = new Set([...readings.keys(), ...files.keys(), ...claims.keys()]);
+  const writers = new Set([...readings.keys(), ...files.keys(), ...claims.keys(), ...restored.keys()]);
   const checks: ChainCheck[] = [];
   const problems: TrailProblem[] = [];
   for (const writer of [...writers].toSorted()) {
     const check = await checkWriter(writer, files.get(writer) ?? [], keys, claims.get(writer) ?? new Map());
+    check.takeRestored(restored.get(writer));
     const before = readings.get(writer) ?? NO_HEAD;
     const after = (await readHeads(heads, keys)).get(writer) ?? NO_HEAD;
     check.finish(before, isLater(after, before));
@@ -55,7 +57,12 @@ export async function verifyTrail(
     checks.push(check);
   }
   if (checks.length === 0) problems.push({ kind: 'missing', writer: '-', says: 'there is no trail here' });
-  return { ok: problems.length === 0, writers: checks.map(({ report }) => report), problems };
+  return {
+    ok: problems.length === 0,
+    writers: checks.map(({ report }) => report),
+    gaps: checks.flatMap(({ gap }) => (gap === undefined ? [] : [gap])),
+    problems,
+  };
 }
 
 async function readHeads(heads: readonly string[], keys: TrailVerifier): Promise<Map<string, HeadReading>> {
@@ -94,8 +101,9 @@ async function gatherClaims(
   files: ReadonlyMap<string, readonly TrailFile[]>,
   keys: TrailVerifier,
   anchors: readonly TrailClaim[],
-): Promise<Claims> {
+): Promise<{ claims: Claims; restored: Map<string, RestoredClaim> }> {
   const claims: Claims = new Map();
+  const restored = new Map<string, RestoredClaim>();
   const add = ({ writer, seq, hash, by }: TrailClaim) => {
     const ofWriter = claims.get(writer) ?? new Map<number, { hash: string; by: string }[]>();
     claims.set(writer, ofWriter);
@@ -104,23 +112,27 @@ async function gatherClaims(
   for (const anchor of anchors) add(anchor);
   for (const reading of readings.values())
     if (reading.kind === 'good') add({ ...reading.head, by: 'the signed head' });
-  for (const file of [...files.values()].flat())
+  for await (const claim of allWitnessed([...files.values()].flat(), keys)) {
+    // Of a chain that came back more than once, the record that knows most of it counts.
+    const before = restored.get(claim.writer);
+    if ('archive' in claim && claim.through >= (before?.through ?? 0)) restored.set(claim.writer, claim);
+    if (claim.seq > 0) add(claim);
+  }
+  return { claims, restored };
+}
+
+async function* allWitnessed(files: readonly TrailFile[], keys: TrailVerifier) {
+  for (const file of files)
     for await (const { text } of readLines(file.path))
-      if (text.startsWith('{"event":"trail.')) for (const claim of witnessed(text, keys)) add(claim);
-  return claims;
+      if (text.startsWith('{"event":"trail.')) yield* witnessed(text, keys);
 }
 
 /** What a signed checkpoint says of the other writers. */
-function witnessed(text: string, keys: TrailVerifier): TrailClaim[] {
+function witnessed(text: string, keys: TrailVerifier): (TrailClaim | RestoredClaim)[] {
   const record = parseLine(text);
-  if (record === undefined || !isCheckpoint(record)) return [];
-  const { key = '', signature = '', others } = record.facts;
-  if (keys.checkSignature(String(key), signedText(record), String(signature)) !== 'good') return [];
+  if (record === undefined || !isCheckpoint(record) || !isVouchedFor(record, keys)) return [];
   const by = `the checkpoint ${record.seq} of ${record.writer}`;
-  return (Array.isArray(others) ? others : []).flatMap((other) => {
-    const [writer = '', seq = '', hash = ''] = String(other).split(':');
-    return Number.isSafeInteger(Number(seq)) ? [{ writer, seq: Number(seq), hash, by }] : [];
-  });
+  return [...othersOf(record).map((other) => ({ ...other, by })), ...restoredClaims(record)];
 }
 
 function isLater(after: HeadReading, before: HeadReading): boolean {

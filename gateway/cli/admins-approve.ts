@@ -89,7 +89,9 @@ export async function approve(access: AdminAccess, id: string, manner: Manner): 
   if (!(await isAgreed(row.payload, 'approve', manner))) return 1;
   const body = signPayload(row.payload, access.privateKey);
   const value = await callAdmin(access, 'POST', `${APPROVALS}/${encodeURIComponent(id)}/approve`, body);
-  process.stdout.write(manner.json ? `${JSON.stringify(value)}\n` : 'approved; it is carried out now\n');
+  const next =
+    row.kind === 'restore' ? 'stop the gateway and run zasov restore within a day' : 'it is carried out now';
+  process.stdout.write(manner.json ? `${JSON.stringify(value)}\n` : `approved; ${next}\n`);
   return 0;
 }
 

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 import { createAuditKeys } from '../audit/audit-keys.ts';
 import { headsDirectory } from '../audit/trail-head.ts';
-import type { TrailProblem, TrailReport } from '../audit/trail-report.ts';
+import type { TrailGap, TrailProblem, TrailReport } from '../audit/trail-report.ts';
 import { type TrailClaim, verifyTrail } from '../audit/verify-trail.ts';
 import { type AuditFlags, findTrail, readMaster, readVerifier } from './audit-place.ts';
 import { runTail } from './audit-tail.ts';
@@ -61,7 +61,7 @@ async function verify(flags: AuditFlags, anchor: string | undefined, isJson: boo
   return report.ok ? 0 : 1;
 }
 
-function describe(directory: string, { ok, writers, problems }: TrailReport): string {
+function describe(directory: string, { ok, writers, gaps, problems }: TrailReport): string {
   const headings = ['writer', 'files', 'records', 'checkpoints', 'crashes', 'lost', 'first', 'last'];
   const cells = writers.map((each) => [
     each.writer,
@@ -78,9 +78,16 @@ function describe(directory: string, { ok, writers, problems }: TrailReport): st
   const verdict = ok
     ? `${directory}: good, every record is in its place`
     : `${directory}: ${count}: this is not the trail that was written`;
-  return [...findings, ...(findings.length === 0 ? [] : ['']), table(headings, cells), '', verdict].join(
-    '\n',
-  );
+  const above = [...findings, ...gaps.map(gapText)];
+  return [...above, ...(above.length === 0 ? [] : ['']), table(headings, cells), '', verdict].join('\n');
+}
+
+function gapText({ writer, from, to, archive, restored }: TrailGap): string {
+  const missing =
+    to === undefined
+      ? `nothing behind record ${from - 1} is known to be missing`
+      : `records ${from} to ${to} are missing`;
+  return `gap (writer ${writer}): ${missing}: restored from ${archive} at ${restored}`;
 }
 
 function placeOf(directory: string, { file, line, writer }: TrailProblem): string {

@@ -18,6 +18,7 @@ import { sealedKeyFiles } from '../store/key-file.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import { every } from './closers.ts';
 import { PolicyGuard } from './policy-guard.ts';
+import { announceRestores } from './restore-approval.ts';
 
 /** The two administrators of one process, and what both must agree to. */
 export interface Admins {
@@ -78,6 +79,7 @@ export async function openAdmins(options: AdminOptions): Promise<Admins> {
   carryOutReplacements(list, approvals);
   const guard = new PolicyGuard({ ...parts, register: list });
   lowerProtections(guard, approvals);
+  announceRestores(approvals, audit);
   await approvals.refresh().catch((error: unknown) => {
     logger.error('the proposals could not be read', { error });
   });

@@ -29,6 +29,12 @@ export interface Gateway {
   readonly trust: { readonly caFile: string; readonly text: string } | undefined;
   /** Reads the policies again. A bad set changes nothing and says so in log and metric. */
   reload(): Promise<ReloadResult>;
-  /** Drains and closes everything; resolves when nothing is left. */
-  stop(): Promise<void>;
+  /** Resolves with a sentence once the gateway must stop, because a restore took the place of its state. */
+  readonly superseded: Promise<string>;
+  /**
+   * Drains and closes everything; resolves when nothing is left.
+   *
+   * @param drainMs how long requests under way may take. Default as the policy says.
+   */
+  stop(drainMs?: number): Promise<void>;
 }

@@ -37,8 +37,8 @@ export interface ServingNode {
   readonly listeners: ListenerOrigins;
   readonly authority: NodePolicies['inForce']['authority'];
   reload(): Promise<ReloadResult>;
-  /** Lets all workers finish; what was opened here is the caller's to close. */
-  drain(): Promise<void>;
+  /** Lets all workers finish, as long as the policy says or it is told; what was opened here is the caller's to close. */
+  drain(drainMs?: number): Promise<void>;
 }
 
 const TICK_MS = 1000;
@@ -165,7 +165,7 @@ export async function serveNode(
     listeners,
     authority: policies.inForce.authority,
     reload,
-    drain: () => supervisor.stop(policies.inForce.policy.protection.drainMs),
+    drain: (drainMs = policies.inForce.policy.protection.drainMs) => supervisor.stop(drainMs),
   };
 }
 

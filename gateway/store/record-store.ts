@@ -1,5 +1,5 @@
 /** Kinds of records; each has one owner, see README.md. */
-export type RecordKind = 'admin' | 'proposal' | 'region' | 'lease' | 'alarm';
+export type RecordKind = 'admin' | 'proposal' | 'region' | 'lease' | 'alarm' | 'restore';
 
 /**
  * One record of the gateway's own state. There are few of them and they change seldom. The store reads nothing of the

@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { GatewayError } from '../core/gateway-error.ts';
+import type { RecordStore } from '../store/record-store.ts';
+import { type Closers, every } from './closers.ts';
+import type { Foundation } from './foundation.ts';
+
+/** Where the number of restores stands: the version of this record goes up with each. */
+export const EPOCH = { kind: 'restore', id: 'epoch' } as const;
+/** Lies in a data directory from before a restore puts it in its place until all of it is done. */
+export const UNFINISHED_FILE = 'restore.unfinished';
+
+const TICK_MS = 1000;
+
+/** Refuses a data directory that a restore was interrupted in. @throws GatewayError `internal`. */
+export function refuseUnfinished(data: string): void {
+  if (!existsSync(join(data, UNFINISHED_FILE))) return;
+  throw new GatewayError(
+    'internal',
+    `a restore into ${data} was interrupted; nothing is served from it: run the same zasov restore command again`,
+  );
+}
+
+/** How often this state was restored; 0 for one that never was. @throws GatewayError `store_unavailable`. */
+export async function readEpoch(records: Pick<RecordStore, 'read'>): Promise<number> {
+  return (await records.read(EPOCH.kind, EPOCH.id))?.version ?? 0;
+}
+
+/**
+ * Watches for a restore that took the place of what this process works with: what it has in memory may say that
+ * something revoked still counts.
+ *
+ * @returns resolves with a sentence when it must stop serving; never otherwise.
+ * @throws GatewayError `store_unavailable`.
+ */
+export async function watchEpoch(
+  { records, data, logger }: Pick<Foundation, 'records' | 'data' | 'logger'>,
+  closers: Closers,
+): Promise<{ readonly superseded: Promise<string> }> {
+  const startedWith = await readEpoch(records);
+  const place = (await stat(data)).ino;
+  const whyStop = async (): Promise<string | undefined> => {
+    const now = await stat(data).catch(() => undefined);
+    if (now?.ino !== place) return `the data directory ${data} was replaced while the gateway ran`;
+    const epoch = await readEpoch(records);
+    if (epoch === startedWith) return undefined;
+    return `the state was restored from a backup (epoch ${epoch}, started with ${startedWith})`;
+  };
+  const superseded = new Promise<string>((resolve) => {
+    const look = () =>
+      whyStop().then(
+        (says) => {
+          if (says === undefined) return;
+          stop();
+          logger.error('stops serving: start the gateway again', { reason: says });
+          resolve(says);
+        },
+        // While the store is away nothing is let through anyway.
+        () => undefined,
+      );
+    const stop = every(TICK_MS, look);
+    closers.push(stop);
+  });
+  return { superseded };
+}
