@@ -1,5 +1,5 @@
 /** What a backup is at. */
-export type BackupPhase = 'snapshot' | 'writing' | 'reading back' | 'tidying up';
+type BackupPhase = 'snapshot' | 'writing' | 'reading back' | 'tidying up';
 
 /** How far a backup has come. */
 export interface BackupProgress {
