@@ -5,10 +5,10 @@ import type { CopiedKey, StoreCopy, StoreLoad, Tombstone } from '../../gateway/s
 
 /** A store that is filled and copied; the gateway's own way into it is opened by `refused`. */
 interface CopiedStore {
-  copy(): Promise<StoreCopy>;
-  load(): Promise<StoreLoad>;
+  copy: () => Promise<StoreCopy>;
+  load: () => Promise<StoreLoad>;
   /** Opens the store as a gateway does and closes it. */
-  serve(): Promise<void>;
+  serve: () => Promise<void>;
 }
 
 const KEYS: readonly CopiedKey[] = Array.from({ length: 450 }, (_, index) => ({
