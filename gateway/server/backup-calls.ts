@@ -2,6 +2,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { JournalPosition } from '../backup/archive-format.ts';
 import type { FinishedBackup } from '../backup/backup-lease.ts';
 import type { ArchiveKind, BackupProgress } from '../backup/backup-progress.ts';
+import type { VerifiedArchive } from '../backup/verify-archives.ts';
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { StoreChoice } from '../store/open-store.ts';
 
@@ -31,14 +32,6 @@ export interface VerifyJob {
   readonly signers: readonly string[];
   /** One archive; all of them when it is left out. */
   readonly archive: string | undefined;
-}
-
-/** What an archive at the target was found to be. */
-export interface VerifiedArchive {
-  readonly archive: string;
-  readonly bytes: number;
-  /** Why it is not good; absent when it is. */
-  readonly problem?: string | undefined;
 }
 
 /** What a backup process is asked for. */
