@@ -3,6 +3,7 @@ import { ARCHIVE_PREFIX, parseArchiveName } from './archive-format.ts';
 import { type ArchiveNote, NOTE_BYTES, noteName, readNote } from './archive-note.ts';
 import type { ArchiveKind } from './backup-progress.ts';
 import type { BackupTarget } from './backup-target.ts';
+import type { HeldArchive } from './retention.ts';
 import { type DrillReport, readDrillReport } from './drill-report.ts';
 
 /** One archive at a target, as far as can be told without an identity. */
@@ -21,6 +22,8 @@ export interface ArchiveView {
 export interface TargetSurvey {
   /** Oldest first. */
   readonly archives: readonly ArchiveView[];
+  /** The same for retention. */
+  readonly held: readonly HeldArchive[];
   readonly lastDrill: DrillReport | undefined;
 }
 
@@ -44,19 +47,27 @@ export async function surveyTarget(target: BackupTarget, signers: readonly strin
     const parsed = parseArchiveName(name);
     return parsed === undefined ? [] : [{ ...parsed, bytes }];
   });
-  const archives = await inTurns(found, async ({ name, kind, createdMs, bytes }) => {
-    const hasNote = names.has(noteName(name));
-    const note = hasNote ? await noteOf(target, name).catch(() => undefined) : undefined;
-    return {
-      archive: name,
-      kind,
-      bytes,
-      created_at: new Date(createdMs).toISOString(),
-      signed: signedBy(note, signers),
-      drilled_at: timeText(drilled.get(name)),
-    };
+  const noted = await inTurns(found, async (each) => {
+    const hasNote = names.has(noteName(each.name));
+    return { ...each, note: hasNote ? await noteOf(target, each.name).catch(() => undefined) : undefined };
   });
-  return { archives, lastDrill: reports.at(-1) };
+  const archives = noted.map(({ name, kind, bytes, createdMs, note }) => ({
+    archive: name,
+    kind,
+    bytes,
+    created_at: new Date(createdMs).toISOString(),
+    signed: signedBy(note, signers),
+    drilled_at: timeText(drilled.get(name)),
+  }));
+  const held = noted.map(({ name, kind, createdMs, note }) => ({
+    name,
+    kind,
+    node: note?.node ?? '',
+    createdMs,
+    journalSeq: note?.journal.seq,
+    isGood: signedBy(note, signers) === 'ours',
+  }));
+  return { archives, held, lastDrill: reports.at(-1) };
 }
 
 /** The drill that ended last, by reports that one of the keys has signed. @throws GatewayError `backup_failed`. */

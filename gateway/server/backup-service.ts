@@ -6,6 +6,8 @@ import type { BackupAnswer, BackupJob, BackupOwnerCalls, BackupProcessCalls } fr
 import type { JobControl } from './backup-child.ts';
 import { type ProcessEnd, ProcessLink } from './process-link.ts';
 
+type Link = ProcessLink<BackupOwnerCalls, BackupProcessCalls>;
+
 /** Work of a backup gives way to requests: `nice`, 19 at most. */
 const NICENESS = 10;
 const CONFIRM_MS = 20_000;
@@ -25,18 +27,11 @@ export async function serveBackupJob(
   const ending = new AbortController();
   await new Promise<void>((resolve) => {
     let isRunning = false;
-    const link = new ProcessLink<BackupOwnerCalls, BackupProcessCalls>(end, {
-      run: async (job) => {
+    const link: Link = new ProcessLink<BackupOwnerCalls, BackupProcessCalls>(end, {
+      run: async (job): Promise<BackupAnswer> => {
         isRunning = true;
-        const control = {
-          signal: ending.signal,
-          confirm: () => link.ask('confirm', true, CONFIRM_MS),
-          onProgress: sparingly((progress) => {
-            link.ask('progress', progress, CONFIRM_MS).catch(() => undefined);
-          }),
-        };
         try {
-          return await run(job, control);
+          return await run(job, controlOf(link, ending.signal));
         } catch (error) {
           return failureOf(error);
         } finally {
@@ -54,6 +49,16 @@ export async function serveBackupJob(
       if (!isRunning) resolve();
     });
   });
+}
+
+function controlOf(link: Link, signal: AbortSignal): JobControl {
+  return {
+    signal,
+    confirm: () => link.ask('confirm', true, CONFIRM_MS),
+    onProgress: sparingly((progress) => {
+      link.ask('progress', progress, CONFIRM_MS).catch(() => undefined);
+    }),
+  };
 }
 
 function failureOf(error: unknown): BackupAnswer {
