@@ -31,7 +31,7 @@ interface Verification {
  * @throws GatewayError `backup_failed` when the target cannot be read, or does not have the archive.
  */
 export async function verifyArchives(asked: Verification): Promise<VerifiedArchive[]> {
-  const { target, archive, onProgress } = asked;
+  const { target, archive } = asked;
   const objects = (await target.list(archive ?? ARCHIVE_PREFIX)).filter(({ name }) =>
     archive === undefined ? parseArchiveName(name) !== undefined : name === archive,
   );
@@ -43,7 +43,7 @@ export async function verifyArchives(asked: Verification): Promise<VerifiedArchi
   for (const { name, bytes } of objects) {
     const start = before;
     const problem = await problemOf(asked, name, (read) =>
-      onProgress({ phase: 'reading back', bytes: start + read, totalBytes }),
+      asked.onProgress({ phase: 'reading back', bytes: start + read, totalBytes }),
     );
     results.push(problem === undefined ? { archive: name, bytes } : { archive: name, bytes, problem });
     before += bytes;

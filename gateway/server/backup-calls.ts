@@ -7,7 +7,7 @@ import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { StoreChoice } from '../store/open-store.ts';
 
 /** An archive to be made. */
-export interface ArchiveJob {
+interface ArchiveJob {
   readonly job: 'archive';
   readonly kind: ArchiveKind;
   readonly data: string;
@@ -24,7 +24,7 @@ export interface ArchiveJob {
 }
 
 /** Archives to be read back. */
-export interface VerifyJob {
+interface VerifyJob {
   readonly job: 'verify';
   readonly data: string;
   readonly backup: BackupPolicy;

@@ -5,6 +5,7 @@ import { headsDirectory } from '../audit/trail-head.ts';
 import { nodeName } from '../audit/writer-slot.ts';
 import { BackupLease, type FinishedBackup } from '../backup/backup-lease.ts';
 import { type ArchiveOrder, BackupScheduler } from '../backup/backup-scheduler.ts';
+import type { BackupProgress } from '../backup/backup-progress.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import type { DrillReport } from '../backup/drill-report.ts';
 import { openTarget } from '../backup/open-target.ts';
@@ -41,7 +42,7 @@ const REMIND_MS = 6 * 3_600_000;
 const COMPLAIN_MS = 60_000;
 
 /** Everything that a gateway does about backups: one object for the process that serves, or for the supervisor. */
-export class Backups implements BackupOperations {
+export class Backups {
   readonly #options: BackupOptions;
   readonly #fleet: BackupLease;
   readonly #scheduler: BackupScheduler;
@@ -80,6 +81,17 @@ export class Backups implements BackupOperations {
     });
   }
 
+  /** What the control socket can do. */
+  get operations(): BackupOperations {
+    return {
+      backupStatus: () => this.#status(),
+      beginBackup: () => this.#beginBackup(),
+      beginVerify: (archive) => this.#beginVerify(archive),
+      backupRun: (id) => this.#runs.view(id),
+      listArchives: async () => (await surveyTarget(this.#openTarget(), this.#signers)).archives,
+    };
+  }
+
   /** Begins to look at the clock. */
   start(): void {
     this.#follow(this.#policy.backup);
@@ -103,7 +115,7 @@ export class Backups implements BackupOperations {
     await this.#scheduler.stop();
   }
 
-  async backupStatus(): Promise<BackupStatus | null> {
+  async #status(): Promise<BackupStatus | null> {
     const { backup } = this.#policy;
     if (backup === undefined) return null;
     const facts = await this.#fleet.read();
@@ -133,35 +145,26 @@ export class Backups implements BackupOperations {
     };
   }
 
-  async beginBackup(): Promise<string> {
+  async #beginBackup(): Promise<string> {
     const run = await this.#scheduler.begin();
     const ended = run.ended.then(({ archive, bytes, sha256 }) => ({ archive, bytes, sha256 }));
     return this.#runs.add(ended, () => run.progress);
   }
 
-  beginVerify(archive: string | undefined): string {
+  #beginVerify(archive: string | undefined): string {
     const backup = this.#asked();
     const { data } = this.#options.foundation;
-    let progress = { phase: 'reading back', bytes: 0 } as const;
+    let progress: BackupProgress = { phase: 'reading back', bytes: 0 };
     const ended = runBackupJob(
       () => this.#options.launch(),
       { job: 'verify', data, backup, signers: this.#signers, archive },
       {
         signal: this.#verifying.signal,
         confirm: () => Promise.resolve(true),
-        onProgress: (made) => Object.assign((progress = { ...progress }), made),
+        onProgress: (made) => (progress = made),
       },
     );
     return this.#runs.add(ended, () => progress);
-  }
-
-  backupRun(id: string) {
-    return this.#runs.view(id);
-  }
-
-  async listArchives() {
-    this.#asked();
-    return (await surveyTarget(this.#openTarget(), this.#signers)).archives;
   }
 
   #asked(): BackupPolicy {
@@ -196,17 +199,16 @@ export class Backups implements BackupOperations {
   }
 
   async #make({ kind, ...control }: ArchiveOrder): Promise<FinishedBackup> {
-    const { foundation, policies, launch } = this.#options;
-    const { data, version, logger } = foundation;
+    const { data, version, logger } = this.#options.foundation;
     const { auditDirectory, masterKey, store } = this.#policy;
     const answer = await runBackupJob(
-      () => launch(),
+      () => this.#options.launch(),
       {
         job: 'archive',
         kind,
         data,
         auditDirectory: auditDirectory ?? join(data, 'audit'),
-        policies: policies(),
+        policies: this.#options.policies(),
         masterKey,
         store,
         backup: this.#asked(),
