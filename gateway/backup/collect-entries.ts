@@ -6,7 +6,7 @@ import type { StoreCopy } from '../store/store-copy.ts';
 import type { ArchiveEntry } from './write-archive.ts';
 
 /** A source that goes into an archive beside the state. */
-export interface IncludedSource {
+interface IncludedSource {
   readonly name: string;
   open(): AsyncIterable<Uint8Array>;
 }

@@ -19,7 +19,7 @@ import { decryptStream } from './decrypt.ts';
 import { BLOCK_BYTES, paxName, readTarHeader } from './tar-format.ts';
 
 /** One entry as it is read. */
-export interface ReadEntry {
+interface ReadEntry {
   readonly path: string;
   readonly bytes: number;
   /** What is not read of it is passed over, and hashed all the same. */
