@@ -26,7 +26,7 @@ export interface JournalHoldOptions {
 }
 
 /** The record, of the kind `lease`. A restore leaves it out, so that a new chain begins. */
-export const JOURNAL_RECORD = 'backup-journal';
+const JOURNAL_RECORD = 'backup-journal';
 
 /** A holder whose record did not change for so long is dead. It changes it three times in that time. */
 const SILENT_MS = 9000;
