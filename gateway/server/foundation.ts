@@ -15,6 +15,7 @@ import type { SharedCounts } from '../rate-limit/shared-counts.ts';
 import type { SessionService } from '../session/session.ts';
 import { type CertificateLoad, loadCertificates } from '../tls/certificate-store.ts';
 import { sealedKeyFiles } from '../store/key-file.ts';
+import type { KeyStore } from '../store/key-store.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
@@ -42,6 +43,8 @@ export interface Foundation {
   readonly audit: AuditSink;
   readonly sessions: SessionService;
   readonly apiKeys: ApiKeys;
+  /** The API keys as they are stored, for the journal of a backup. */
+  readonly keyStore: KeyStore;
   /** What people see on their account page. */
   readonly alarms: AlarmBook;
   readonly admins: Admins;

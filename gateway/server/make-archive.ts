@@ -5,6 +5,7 @@ import { type ArchiveHead, newArchiveId } from '../backup/archive-format.ts';
 import { collectEntries } from '../backup/collect-entries.ts';
 import { fetchDump, runDump } from '../backup/include-source.ts';
 import { openTarget } from '../backup/open-target.ts';
+import { pruneJournal } from '../backup/prune-journal.ts';
 import { storeArchive, tidyTarget } from '../backup/store-archive.ts';
 import { verifyArchives } from '../backup/verify-archives.ts';
 import { writeArchive } from '../backup/write-archive.ts';
@@ -84,7 +85,7 @@ async function makeArchive(
       {
         keep: { keep: backup.keep, keepForMs: backup.keepForMs },
         signers: publicKeysOf(keyring, PURPOSE),
-        pruneJournal: () => Promise.resolve(),
+        pruneJournal: (beforeSeq) => pruneJournal(target, beforeSeq),
       },
     );
     return { job: 'archive', backup: finished, notices: [...policies.notices, ...notices] };

@@ -17,6 +17,7 @@ import { createSigner, publicKeysOf, signerFingerprint } from '../crypto/signing
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { Policy } from '../policy/policy.ts';
 import { runBackupJob } from './backup-child.ts';
+import { type BackupJournal, openBackupJournal } from './backup-journal.ts';
 import { collectBackups, reportBackups } from './backup-report.ts';
 import { BackupRuns } from './backup-runs.ts';
 import { every } from './closers.ts';
@@ -56,6 +57,7 @@ export class Backups {
   #target: BackupTarget | undefined;
   #warnings: readonly string[] = [];
   #drill: DrillReport | undefined;
+  #journal: BackupJournal | undefined;
 
   constructor(options: BackupOptions) {
     const { foundation, policy } = options;
@@ -76,7 +78,7 @@ export class Backups {
     });
     registry.onCollect(async () => {
       const facts = this.#target && (await this.#fleet.read().catch(() => undefined));
-      const measures = this.#target && { facts, drill: this.#drill, journalLagMs: undefined };
+      const measures = this.#target && { facts, drill: this.#drill, journalLagMs: this.#journal?.lagMs };
       collectBackups(metrics, clock, measures);
     });
   }
@@ -112,6 +114,7 @@ export class Backups {
   async stop(): Promise<void> {
     for (const stop of this.#stops.splice(0)) stop();
     this.#verifying.abort();
+    await this.#journal?.close();
     await this.#scheduler.stop();
   }
 
@@ -138,7 +141,7 @@ export class Backups {
       failures,
       failure: failure ?? null,
       running: run === undefined ? null : { kind: run.kind, ...run.progress },
-      journal_lag_ms: null,
+      journal_lag_ms: this.#journal?.lagMs ?? null,
       last_drill_at: this.#drill === undefined ? null : timeText(this.#drill.at_ms),
       last_drill_seconds: this.#drill === undefined ? null : this.#drill.took_ms / 1000,
       signer: signerFingerprint(createSigner(this.#options.foundation.keyring, PURPOSE).publicKey),
@@ -177,6 +180,8 @@ export class Backups {
     const { logger } = this.#options.foundation;
     const wasOn = this.#target !== undefined;
     this.#target = undefined;
+    void this.#journal?.close();
+    this.#journal = undefined;
     this.#warnings = [];
     this.#drill = undefined;
     this.#scheduler.configure(backup);
@@ -186,6 +191,11 @@ export class Backups {
     }
     try {
       this.#target = this.#openTarget();
+      this.#journal = openBackupJournal(this.#options.foundation, backup, this.#target, {
+        isAlone: this.#policy.store.kind === 'embedded',
+        purpose: PURPOSE,
+        complain: (error) => this.#complain(error),
+      });
     } catch (error) {
       this.#complain(error);
     }
@@ -214,7 +224,7 @@ export class Backups {
         backup: this.#asked(),
         version,
         node: this.#node,
-        journal: { seq: 0, hash: '' },
+        journal: (await this.#journal?.position()) ?? { seq: 0, hash: '' },
       },
       control,
     );

@@ -83,6 +83,7 @@ export async function openFoundation(
     audit,
     sessions,
     apiKeys,
+    keyStore,
     regions,
     admins,
     loadCertificates: certificateLoader(data, keyring, clock),

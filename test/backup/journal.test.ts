@@ -16,6 +16,7 @@ import { openDirectoryTarget } from '../../gateway/backup/directory-target.ts';
 import type { BackupTarget } from '../../gateway/backup/backup-target.ts';
 import { readJournal } from '../../gateway/backup/journal-reader.ts';
 import { JournalWriter } from '../../gateway/backup/journal-writer.ts';
+import { pruneJournal } from '../../gateway/backup/prune-journal.ts';
 import { GatewayError } from '../../gateway/core/gateway-error.ts';
 import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { createSealedBox } from '../../gateway/crypto/sealed-box.ts';
@@ -230,6 +231,24 @@ await test('a journal that nobody wrote, or that ends before the archive, is not
   const site = openSite();
   t.teardown(site.close);
   t.match((await site.read()).verdict, { intact: false, problems: [/no journal/] });
+});
+
+await test('segments that no archive needs go, and what is behind them stays whole', async (t) => {
+  const site = openSite();
+  t.teardown(site.close);
+  const writer = site.writer();
+  for (let version = 1; version <= 4; version += 1) {
+    await site.issue('AAAAAAAAAAAA', version);
+    await writer.tick();
+  }
+  const from = await writer.position();
+  await site.issue('BBBBBBBBBBBB');
+  await writer.tick();
+  await pruneJournal(site.target, from.seq);
+  const { versions, verdict } = await site.read(from);
+  t.same([...versions.keys()], ['BBBBBBBBBBBB']);
+  t.ok(verdict.intact);
+  t.equal(readdirSync(site.journal).length, 2);
 });
 
 /** Makes one segment what it was not. */

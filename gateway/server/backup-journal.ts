@@ -1,0 +1,67 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { headsDirectory } from '../audit/trail-head.ts';
+import type { JournalPosition } from '../backup/archive-format.ts';
+import type { BackupTarget } from '../backup/backup-target.ts';
+import type { JournalHead } from '../backup/journal-segment.ts';
+import { JournalWriter } from '../backup/journal-writer.ts';
+import { createSealedBox } from '../crypto/sealed-box.ts';
+import { createSigner } from '../crypto/signing-key.ts';
+import type { BackupPolicy } from '../policy/compile-backup.ts';
+import { every } from './closers.ts';
+import type { Foundation } from './foundation.ts';
+
+/** The journal of a gateway, while its policies ask for backups. */
+export interface BackupJournal {
+  /** How far the target is behind, in milliseconds; `undefined` where another gateway writes it. */
+  readonly lagMs: number | undefined;
+  /** Where it stands, whoever writes it. @throws `store_unavailable`. */
+  position(): Promise<JournalPosition>;
+  close(): Promise<void>;
+}
+
+const TICK_MS = 1000;
+
+/**
+ * Begins to write the journal to a target, or to wait until the gateway that does falls silent.
+ *
+ * @param isAlone whether no other gateway shares the store. @param complain told of each failure.
+ */
+export function openBackupJournal(
+  { records, keyStore, keyring, clock, data }: Foundation,
+  { recipients }: Pick<BackupPolicy, 'recipients'>,
+  target: BackupTarget,
+  { isAlone, purpose, complain }: { isAlone: boolean; purpose: string; complain(error: unknown): void },
+): BackupJournal {
+  const writer = new JournalWriter({
+    target,
+    recipients,
+    signer: createSigner(keyring, purpose),
+    keys: keyStore,
+    records,
+    box: createSealedBox(keyring, 'backup-lease'),
+    clock,
+    isAlone,
+    heads: () => readHeadFiles(headsDirectory(data)),
+  });
+  const stop = every(TICK_MS, () => writer.tick().catch(complain));
+  return {
+    get lagMs() {
+      return writer.lagMs;
+    },
+    position: () => writer.position(),
+    close: async () => {
+      stop();
+      await writer.close();
+    },
+  };
+}
+
+/** The ends of all audit chains of this node, as they are on the disk: each is signed. */
+async function readHeadFiles(directory: string): Promise<JournalHead[]> {
+  const names = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.head'));
+  return await Promise.all(
+    names.map(async (name) => ({ name, text: (await readFile(join(directory, name), 'latin1')).trim() })),
+  );
+}
