@@ -63,14 +63,14 @@ async function readSections(directory: string): Promise<Map<string, [number, str
   const copy = openEmbeddedCopy(directory);
   try {
     const found = new Map<string, [number, string]>();
-    for (const { section, open } of storeEntries(copy)) {
+    for (const entry of storeEntries(copy)) {
       const digest = createHash('sha256');
       let count = 0;
-      for await (const line of open()) {
+      for await (const line of entry.open()) {
         digest.update(`${line}\n`);
         count += 1;
       }
-      found.set(section, [count, digest.digest('hex')]);
+      found.set(entry.section, [count, digest.digest('hex')]);
     }
     return found;
   } finally {

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
@@ -228,28 +227,6 @@ void test('identities are read from a file with comments', async (t) => {
   const text = `# created: today\n# zasov-signer: zsb1:00\n${identity}\n\n${hybrid}\n`;
   t.same(await parseIdentities(text, () => Promise.reject(new Error('not asked'))), [identity, hybrid]);
   t.same(await parseIdentities('nothing', () => Promise.reject(new Error('not asked'))), []);
-});
-
-void test('what stands behind the compressed frame is refused, and what is left early ends its source', async (t) => {
-  const decrypter = new Decrypter();
-  decrypter.addIdentity(identity);
-  const frame = await decrypter.decrypt(await write({ entries: ENTRIES.slice(0, 2) }));
-  for (const garbage of [Buffer.alloc(8), Buffer.from('garbage'), Buffer.alloc(300_000, 1)]) {
-    const sealed = await all(encryptStream(bytes(Buffer.from(frame), garbage), [recipient]));
-    await t.rejects(read(sealed), { code: 'backup_invalid' });
-  }
-  const ended = Promise.withResolvers<string>();
-  async function* endless(): AsyncGenerator<Uint8Array> {
-    try {
-      for (;;) yield randomBytes(65_536);
-    } finally {
-      ended.resolve('ended');
-    }
-  }
-  const entries: ArchiveEntry[] = [{ stream: (part) => `include/db/${part}`, open: endless }];
-  const { stream } = writeArchive({ head: headOf('abcdefgh'), entries, recipients: [recipient], signer });
-  for await (const chunk of stream) if (chunk.length > 0) break;
-  t.equal(await ended.promise, 'ended');
 });
 
 void test('what the visitor fails with is what the reader fails with', async (t) => {
