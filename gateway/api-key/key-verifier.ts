@@ -3,7 +3,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { KeyClient, KeyStream, KeyVerdict, LiveKey } from './api-key.ts';
 import { keyId, parseKey, type ParsedKey } from './key-format.ts';
 import type { KeptKey, KeyKeeper } from './key-keeper.ts';
-import { type KeyGeneration, stateOf } from './key-life.ts';
+import { type KeyGeneration, stateIn } from './key-life.ts';
 import { RememberedKey } from './live-key.ts';
 
 /** How long a copy is good for at most, in ms, though nobody said that it is old. */
@@ -121,7 +121,7 @@ export class KeyVerifier {
     const { clock, settings, observer } = this.#keeper;
     const { record, version } = kept;
     const nowMs = clock.now();
-    const state = stateOf(each, nowMs, settings.warnBeforeMs);
+    const state = stateIn(record, each, nowMs, settings.warnBeforeMs);
     const id = keyId(record.lineage, each.generation);
     if (state === 'active' || state === 'expiring') {
       if (this.#held.has(personOf(record.account, record.subject)))
@@ -134,7 +134,7 @@ export class KeyVerifier {
     if (known !== undefined && known.version <= version) this.#drop(known);
     const code = `key_${state}` as const;
     observer.rejected(code);
-    if (state !== 'expired')
+    if (state === 'rotated' || state === 'revoked')
       observer.replayed({ id, account: record.account, subject: record.subject, code });
     return { kind: 'refused', code, id };
   }
@@ -186,7 +186,10 @@ export class KeyVerifier {
     const nowMs = clock.now();
     for (const known of this.#byLineage.get(lineage)?.values() ?? []) {
       const each = kept?.record.generations.find(({ generation }) => generation === known.generation);
-      const state = each === undefined ? 'revoked' : stateOf(each, nowMs, settings.warnBeforeMs);
+      const state =
+        kept === undefined || each === undefined
+          ? 'revoked'
+          : stateIn(kept.record, each, nowMs, settings.warnBeforeMs);
       if (state !== 'active' && state !== 'expiring') this.#drop(known);
       else if (kept?.version === known.version) known.freshUntilMs = nowMs + FRESH_MS;
     }

@@ -21,6 +21,7 @@ export const PROBLEMS = {
   key_expired: { status: 401, title: 'The API key has expired' },
   key_revoked: { status: 401, title: 'The API key was revoked' },
   key_rotated: { status: 401, title: 'The API key was replaced by a newer one' },
+  key_held: { status: 401, title: 'The API key is on hold for review' },
   key_scope: { status: 403, title: 'The API key is not for this' },
   key_network: { status: 403, title: 'The API key is not for this network' },
   account_mismatch: { status: 403, title: 'This session or API key is of another account' },
