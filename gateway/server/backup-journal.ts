@@ -32,7 +32,7 @@ export function openBackupJournal(
   { records, keyStore, keyring, clock, data }: Foundation,
   { recipients }: Pick<BackupPolicy, 'recipients'>,
   target: BackupTarget,
-  { isAlone, purpose, complain }: { isAlone: boolean; purpose: string; complain(error: unknown): void },
+  { isAlone, purpose, complain }: { isAlone: boolean; purpose: string; complain: (error: unknown) => void },
 ): BackupJournal {
   const writer = new JournalWriter({
     target,
