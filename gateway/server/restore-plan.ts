@@ -1,0 +1,165 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import type { BackupTarget } from '../backup/backup-target.ts';
+import {
+  type ArchiveKeys,
+  type ArchiveSource,
+  inspectArchive,
+  type InspectedArchive,
+} from '../backup/restore-archive.ts';
+import { findRestorePlace, type RestorePlace } from '../backup/restore-place.ts';
+import type { Environment } from '../config/environment.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/gateway-error.ts';
+import { type Keyring, parseKeyring } from '../crypto/keyring.ts';
+import { loadPolicyAlone } from '../policy/load-policy.ts';
+import { formatMistake } from '../policy/mistake.ts';
+import type { Policy } from '../policy/policy.ts';
+import { type JournalFindings, inspectJournal } from './restore-journal.ts';
+
+/** What a restore tells of itself while it works. */
+export type RestoreEvent =
+  | { readonly event: 'step'; readonly step: string; readonly says: string }
+  | {
+      readonly event: 'progress';
+      readonly step: string;
+      readonly bytes: number;
+      readonly of: number | undefined;
+    }
+  | { readonly event: 'warning'; readonly step: string; readonly says: string };
+
+/** What is to be restored, from where and to where. */
+export interface RestoreRequest {
+  readonly source: ArchiveSource & { readonly bytes: number | undefined };
+  readonly keys: ArchiveKeys;
+  /** Where the journal is; `undefined` where there is none to be had. */
+  readonly journal: BackupTarget | undefined;
+  readonly data: string;
+  /** The policies; those of the archive are put there when there are none. */
+  readonly policies: string;
+  /** When the gateway was lost: what the journal does not reach is not known. */
+  readonly lostAtMs: number;
+  /** Whether an included source is left out. */
+  skips(name: string): boolean;
+  readonly environment: Environment;
+  readonly clock: Clock;
+  readonly version: string;
+  report(event: RestoreEvent): void;
+  /** Asks whoever sits there. @returns `undefined` when nobody does. */
+  agree(question: string): Promise<boolean | undefined>;
+}
+
+/** All that is known before anything is written. */
+export interface RestorePlan {
+  readonly archive: InspectedArchive;
+  readonly journal: JournalFindings;
+  readonly keyring: Keyring;
+  readonly policy: Policy;
+  /** Whether the policies come from the archive. */
+  readonly arePoliciesArchived: boolean;
+  readonly place: RestorePlace;
+  /** Where the audit trail goes, when that is outside of the data directory. */
+  readonly trail: RestorePlace | undefined;
+}
+
+/**
+ * Reads all of the archive and of its journal and looks at where it is to go. Writes nothing but a scratch copy of the
+ * policies, for as long as they are read.
+ *
+ * @throws GatewayError `backup_invalid`, `backup_failed`, `restore_refused`, `internal`.
+ */
+export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
+  const { source, keys, report } = request;
+  const place = await findRestorePlace(request.data);
+  step(request, 'archive', `reading all of ${source.name}: every byte, every hash, the signature`);
+  const archive = await inspectArchive(source, keys, (bytes) =>
+    report({ event: 'progress', step: 'archive', bytes, of: source.bytes }),
+  );
+  const { head } = archive;
+  step(
+    request,
+    'archive',
+    `${source.name} is whole: made ${new Date(head.created_ms).toISOString()} by ${head.node}, version ${head.version}, sha256:${archive.sha256}`,
+  );
+  const journal = await inspectJournal(request, head.journal);
+  for (const problem of journal.problems) report({ event: 'warning', step: 'journal', says: problem });
+  step(request, 'journal', journal.says);
+  const arePoliciesArchived = !existsSync(request.policies);
+  const policy = arePoliciesArchived ? await archivedPolicy(archive) : policyAt(request.policies);
+  step(
+    request,
+    'policies',
+    arePoliciesArchived
+      ? `${request.policies} does not exist: the policies of the archive are put there`
+      : `the policies in ${request.policies} count, not those of the archive`,
+  );
+  for (const name of archive.includes)
+    if (!request.skips(name) && !policy.backup?.include.some((each) => each.name === name))
+      throw missingInclude(name);
+  return {
+    archive,
+    journal,
+    keyring: parseKeyring(archive.masterKey),
+    policy,
+    arePoliciesArchived,
+    place,
+    trail: await outsideTrail(policy, place),
+  };
+}
+
+/** The refusal of an archive with a source that nobody knows how to restore. */
+export function missingInclude(name: string): GatewayError {
+  return new GatewayError(
+    'restore_refused',
+    `the archive includes "${name}", and backup.include of the policies does not say how it is restored: add it, or leave it out with --skip-include ${name}`,
+  );
+}
+
+/** Tells of a step. */
+export function step({ report }: Pick<RestoreRequest, 'report'>, name: string, says: string): void {
+  report({ event: 'step', step: name, says });
+}
+
+/** Writes the policies of an archive below a path that is not there: a directory, or the one file that it names. */
+export async function writePolicies(path: string, policies: ReadonlyMap<string, string>): Promise<void> {
+  const [only] = policies.values();
+  if (/\.ya?ml$/.test(path) && policies.size === 1 && only !== undefined) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, only, { mode: 0o640 });
+    return;
+  }
+  for (const [name, text] of policies) {
+    await mkdir(dirname(join(path, name)), { recursive: true });
+    await writeFile(join(path, name), text, { mode: 0o640 });
+  }
+}
+
+async function archivedPolicy(archive: InspectedArchive): Promise<Policy> {
+  if (archive.policies.size === 0)
+    throw new GatewayError('restore_refused', 'the archive holds no policies: name yours with --policies');
+  const scratch = await mkdtemp(join(tmpdir(), 'zasov-policies-'));
+  try {
+    await writePolicies(scratch, archive.policies);
+    return policyAt(scratch);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** What the policies say, whether or not what they name is there yet. @throws GatewayError `restore_refused`. */
+function policyAt(path: string): Policy {
+  const reading = loadPolicyAlone(path);
+  if ('policy' in reading) return reading.policy;
+  const mistakes = reading.mistakes.map(formatMistake).join('\n');
+  throw new GatewayError('restore_refused', `the policies have mistakes; mend them first\n${mistakes}`);
+}
+
+async function outsideTrail(policy: Policy, place: RestorePlace): Promise<RestorePlace | undefined> {
+  const { auditDirectory } = policy;
+  if (auditDirectory === undefined) return undefined;
+  const trail = await findRestorePlace(auditDirectory);
+  return trail.data === place.data || trail.data.startsWith(`${place.data}/`) ? undefined : trail;
+}
