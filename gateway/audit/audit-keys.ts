@@ -1,6 +1,5 @@
 import {
   createHmac,
-  createPrivateKey,
   createPublicKey,
   hash,
   type KeyObject,
@@ -12,6 +11,7 @@ import {
 import { foldName } from '../core/fold-name.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { signingKeyOf } from '../crypto/signing-key.ts';
 
 /** What a check of a signature or code came to; `unknown` when the key that it names is not at hand. */
 type KeyCheck = 'good' | 'bad' | 'unknown';
@@ -42,8 +42,6 @@ export interface AuditKeys extends TrailVerifier {
   readonly publicKeys: readonly string[];
 }
 
-/** An Ed25519 private key in PKCS#8 is these bytes and its 32-byte seed (RFC 8410 section 7). */
-const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex');
 const MAC_CHARACTERS = 22;
 
 /** Derives the keys of the trail. They are the same on every node with the same master key. */
@@ -115,7 +113,7 @@ function derive(keyring: Keyring, kid: string, purpose: string): Buffer {
 }
 
 function pairOf(seed: Buffer) {
-  const own = createPrivateKey({ key: Buffer.concat([PKCS8_HEAD, seed]), format: 'der', type: 'pkcs8' });
+  const own = signingKeyOf(seed);
   const key = createPublicKey(own);
   return { name: nameOf(key), private: own, public: key };
 }
