@@ -43,7 +43,11 @@ export async function runDrill(archive: string, flags: DrillFlags): Promise<numb
   const screen = new RestoreScreen(flags.json);
   const { identities, signer } = await readIdentityFile(flags.identity);
   const environment = processEnvironment();
-  const source = await openRestoreSource(archive, { journal: flags.journal, environment, clock: systemClock });
+  const source = await openRestoreSource(archive, {
+    journal: flags.journal,
+    environment,
+    clock: systemClock,
+  });
   const scratch = await mkdtemp(join(resolve(flags.scratch ?? tmpdir()), 'zasov-drill-'));
   try {
     const { facts, keyring } = await drillArchive(

@@ -8,6 +8,7 @@ import { KEYS_USAGE, runKeys } from './keys.ts';
 import { REGIONS_USAGE, runRegions } from './regions.ts';
 import { runReload } from './reload.ts';
 import { runTest } from './policy-test.ts';
+import { RESTORE_USAGE, runRestoreCommand } from './restore.ts';
 import { runSchema } from './schema.ts';
 import { runServe } from './serve.ts';
 import { SESSIONS_USAGE, runSessions } from './sessions.ts';
@@ -74,6 +75,11 @@ const COMMANDS: Record<string, Command> = {
     run: runAdmins,
   },
   audit: { summary: 'verify, tail, key: the audit trail', usage: AUDIT_USAGE, run: runAudit },
+  restore: {
+    summary: 'bring a gateway back from an archive, on an empty machine',
+    usage: RESTORE_USAGE,
+    run: runRestoreCommand,
+  },
   ssh: { summary: 'tunnel to a server, for OpenSSH', usage: SSH_USAGE, run: runSsh },
   status: {
     summary: 'what a running gateway says of itself',

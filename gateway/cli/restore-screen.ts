@@ -23,7 +23,12 @@ export class RestoreScreen {
   show(event: RestoreEvent): void {
     if (event.event === 'progress') this.#progress(event);
     else if (this.#isJson) process.stdout.write(`${JSON.stringify(event)}\n`);
-    else this.#line(event.event === 'warning' ? `WARNING ${event.step.padEnd(8)} ${event.says}` : `${event.step.padEnd(8)} ${event.says}`);
+    else
+      this.#line(
+        event.event === 'warning'
+          ? `WARNING ${event.step.padEnd(8)} ${event.says}`
+          : `${event.step.padEnd(8)} ${event.says}`,
+      );
   }
 
   finish(result: RestoreResult): void {
@@ -75,7 +80,8 @@ export class RestoreScreen {
     const { bytes, of = 0 } = event;
     const share = of === 0 ? 0 : Math.min(1, bytes / of);
     const cells = Math.round(share * BAR_CELLS);
-    const bar = of === 0 ? '' : `[${'='.repeat(cells)}${' '.repeat(BAR_CELLS - cells)}] ${Math.floor(share * 100)}% `;
+    const bar =
+      of === 0 ? '' : `[${'='.repeat(cells)}${' '.repeat(BAR_CELLS - cells)}] ${Math.floor(share * 100)}% `;
     process.stderr.write(`\r\x1b[K${event.step.padEnd(8)} ${bar}${(bytes / MIB).toFixed(1)} MiB`);
   }
 

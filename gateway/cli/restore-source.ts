@@ -71,7 +71,8 @@ async function identityText(file: string | undefined): Promise<string> {
     if (stats?.isFile() !== true) throw new UsageError(`--identity ${file}: there is no such file`);
     return await readFile(file, 'utf8');
   }
-  if (!process.stdin.isTTY) throw new UsageError('--identity FILE names the age identity; - reads it from standard input');
+  if (!process.stdin.isTTY)
+    throw new UsageError('--identity FILE names the age identity; - reads it from standard input');
   return await askSecret('age identity (AGE-SECRET-KEY-…): ');
 }
 
@@ -79,6 +80,26 @@ async function readAll(stream: AsyncIterable<Buffer | string>): Promise<string> 
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString();
+}
+
+function bucketOf(bucket: string, path: string, { environment, clock }: SourceOptions): BackupTarget {
+  const needed = (name: string) => {
+    const value = environment[name];
+    if (value === undefined) throw new UsageError(`for s3:// the variable ${name} has to be set`);
+    return value;
+  };
+  const place = {
+    endpoint: needed('AWS_ENDPOINT_URL'),
+    bucket,
+    region: environment['AWS_REGION'] ?? 'us-east-1',
+    prefix: path.slice(0, path.length - basename(path).length),
+    objectLockMs: undefined,
+    credentials: {
+      accessKeyId: needed('AWS_ACCESS_KEY_ID'),
+      secretAccessKey: needed('AWS_SECRET_ACCESS_KEY'),
+    },
+  };
+  return openS3Target(place, { clock });
 }
 
 function directoryOf(archive: string, { clock }: SourceOptions): BackupTarget {

@@ -37,7 +37,11 @@ export async function runRestoreCommand(argv: readonly string[]): Promise<number
   const environment = processEnvironment();
   const screen = new RestoreScreen(values.json);
   const { identities, signer } = await readIdentityFile(values.identity);
-  const source = await openRestoreSource(archive, { journal: values.journal, environment, clock: systemClock });
+  const source = await openRestoreSource(archive, {
+    journal: values.journal,
+    environment,
+    clock: systemClock,
+  });
   const wanted = values.signer ?? signer;
   try {
     const result = await restoreState({
@@ -68,4 +72,3 @@ function parseTime(text: string | undefined): number {
   if (Number.isNaN(ms)) throw new UsageError(`--lost-at is a time such as 2026-11-26T03:00:00Z`);
   return ms;
 }
-

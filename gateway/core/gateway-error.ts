@@ -46,6 +46,7 @@ export const PROBLEMS = {
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'The gateway failed' },
   backup_failed: { status: 500, title: 'The backup failed' },
+  backup_invalid: { status: 500, title: 'The backup is not what was written' },
   restore_refused: { status: 500, title: 'The restore was refused' },
   upstream_failed: { status: 502, title: 'The application did not answer properly' },
   upstream_unreachable: { status: 503, title: 'The application cannot be reached' },

@@ -122,7 +122,11 @@ async function openEverything(
   request: Pick<RestoreRequest, 'environment' | 'report'>,
   { policy, place, keyring }: RestorePlan,
 ): Promise<void> {
-  const copy = await openStoreCopy({ choice: policy.store, data: place.staging, environment: request.environment });
+  const copy = await openStoreCopy({
+    choice: policy.store,
+    data: place.staging,
+    environment: request.environment,
+  });
   const vault = new KeyVault(keyring);
   const records = new MemoryRecords();
   const regions = createRegionSeal(keyring);
@@ -133,7 +137,8 @@ async function openEverything(
         throw unopened(`the last use of the API key ${key.lineage}`);
     }
     for await (const record of copy.records()) {
-      const isUnreadable = record.kind === 'region' && regions.open(record.id, record.body).causes.includes('unreadable');
+      const isUnreadable =
+        record.kind === 'region' && regions.open(record.id, record.body).causes.includes('unreadable');
       if (isUnreadable) throw unopened(`the record of the region ${record.id}`);
       records.take(record);
     }

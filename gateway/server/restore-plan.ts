@@ -14,6 +14,7 @@ import { findRestorePlace, type RestorePlace } from '../backup/restore-place.ts'
 import type { Environment } from '../config/environment.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
+import { signerFingerprint } from '../crypto/signing-key.ts';
 import { type Keyring, parseKeyring } from '../crypto/keyring.ts';
 import { loadPolicyAlone } from '../policy/load-policy.ts';
 import { formatMistake } from '../policy/mistake.ts';
@@ -84,6 +85,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
     'archive',
     `${source.name} is whole: made ${new Date(head.created_ms).toISOString()} by ${head.node}, version ${head.version}, sha256:${archive.sha256}`,
   );
+  await trustSigner(request, signerFingerprint(head.signer));
   const journal = await inspectJournal(request, head.journal);
   for (const problem of journal.problems) report({ event: 'warning', step: 'journal', says: problem });
   step(request, 'journal', journal.says);
@@ -108,6 +110,24 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
     place,
     trail: await outsideTrail(policy, place),
   };
+}
+
+/**
+ * Anybody can encrypt to a public key: whose archive it is, only its signer says.
+ *
+ * @throws GatewayError `restore_refused` when whoever was asked does not know it.
+ */
+async function trustSigner({ keys, agree, report }: RestoreRequest, fingerprint: string): Promise<void> {
+  if (keys.signer !== undefined) return;
+  const says = `the archive is signed by ${fingerprint}`;
+  const answer = await agree(`${says}. Is that what zasov backup signer printed for your gateway?`);
+  if (answer === false) throw new GatewayError('restore_refused', `${says}, which you do not know`);
+  if (answer === undefined)
+    report({
+      event: 'warning',
+      step: 'archive',
+      says: `${says}; nothing here says that this is your gateway: give it with --signer, or as "# zasov-signer: ${fingerprint}" in the identity file`,
+    });
 }
 
 /** The refusal of an archive with a source that nobody knows how to restore. */

@@ -164,7 +164,11 @@ async function recordTrail(
 /** What feeds a source to its command. */
 function includeOf(request: RestoreRequest, { policy }: RestorePlan, name: string) {
   if (request.skips(name)) {
-    request.report({ event: 'warning', step: 'include', says: `the source ${name} is not restored: it is left out` });
+    request.report({
+      event: 'warning',
+      step: 'include',
+      says: `the source ${name} is not restored: it is left out`,
+    });
     return undefined;
   }
   const source = policy.backup?.include.find((each) => each.name === name);

@@ -117,7 +117,11 @@ async function clear(request: RestoreRequest, plan: RestorePlan): Promise<Cleara
   const shared = await lookAtShared(request, plan);
   if (!place.isGateway && shared !== 'taken') {
     const isBegun = place.isUnfinished || shared === 'unfinished';
-    step(request, 'target', isBegun ? `${place.data}: an interrupted restore begins anew` : `${place.data} is free`);
+    step(
+      request,
+      'target',
+      isBegun ? `${place.data}: an interrupted restore begins anew` : `${place.data} is free`,
+    );
     return { epochThere: 0, approval: undefined };
   }
   if (shared === 'unfinished') return await clearAgain(request, plan);
@@ -126,7 +130,11 @@ async function clear(request: RestoreRequest, plan: RestorePlan): Promise<Cleara
     const found = await findRestoreApproval(signed, sha256, request.clock.now());
     if ('lacks' in found) throw unapproved(place, shared === 'taken', found.lacks, request.source.name);
     const { proposed, approved, payload } = found.proposal;
-    step(request, 'target', `a gateway is there; ${proposed.name} and ${approved?.name ?? ''} approved this archive`);
+    step(
+      request,
+      'target',
+      `a gateway is there; ${proposed.name} and ${approved?.name ?? ''} approved this archive`,
+    );
     if (place.isGateway && shared === 'taken')
       await keepClearance(place.data, keyring, { sha256, approval: payload.id });
     return { epochThere: epoch, approval: payload.id };
