@@ -39,13 +39,13 @@ export interface RestorePlace {
  */
 export async function findRestorePlace(directory: string): Promise<RestorePlace> {
   const data = resolve(directory);
-  const names = (await namesOf(data)).filter((name) => !FOREIGN.test(name));
   if (await answers(join(data, 'control.sock')))
     throw new GatewayError(
       'restore_refused',
       `a gateway runs on ${data}: stop it first, then run this again`,
     );
   const isFixed = await isFixedDirectory(data);
+  const names = (await namesOf(data)).filter((name) => !isFixed || !FOREIGN.test(name));
   const staging = isFixed ? join(data, STAGING) : `${data}${STAGING}`;
   const owner = Number((await readFile(join(staging, OWNER_FILE), 'utf8').catch(() => '')) || 0);
   if (owner > 0 && owner !== process.pid && isAlive(owner))

@@ -56,7 +56,8 @@ export async function runRestoreCommand(argv: readonly string[]): Promise<number
       clock: systemClock,
       version: VERSION,
       report: (event: RestoreEvent) => screen.show(event),
-      agree: (question) => screen.agree(question, values.yes),
+      // Who says yes to everything has not said when the gateway was lost.
+      agree: (about, question) => screen.agree(question, values.yes && about === 'signer'),
     });
     screen.finish(result);
     return 0;
@@ -65,9 +66,9 @@ export async function runRestoreCommand(argv: readonly string[]): Promise<number
   }
 }
 
-/** @returns milliseconds; now where no time is given. @throws UsageError. */
-function parseTime(text: string | undefined): number {
-  if (text === undefined) return Date.now();
+/** @returns milliseconds. @throws UsageError. */
+function parseTime(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) throw new UsageError(`--lost-at is a time such as 2026-11-26T03:00:00Z`);
   return ms;

@@ -16,12 +16,22 @@ export interface JournalFindings extends JournalDigest {
   readonly says: string;
 }
 
+/** The archive of one node needs no journal: what that is about is in the store that all nodes share. */
+export const NO_JOURNAL: JournalFindings = {
+  keys: new Map(),
+  isComplete: true,
+  throughMs: 0,
+  heads: [],
+  problems: [],
+  says: 'an archive of one node: keys and administrators are in the store that all nodes share, and stay as they are',
+};
+
 /** The gateway writes a segment at least once a minute. */
 const SILENT_MS = 120_000;
 
 /** Reads all of the journal behind an archive: every segment, its signature and its place. Writes nothing. */
 export async function inspectJournal(
-  request: Pick<RestoreRequest, 'journal' | 'keys' | 'lostAtMs'>,
+  request: Pick<RestoreRequest, 'journal' | 'keys' | 'lostAtMs' | 'agree' | 'clock'>,
   from: JournalPosition,
 ): Promise<JournalFindings> {
   const keys = new Map<string, number>();
@@ -33,17 +43,28 @@ export async function inspectJournal(
       if (head.seq >= (heads.get(head.writer)?.seq ?? 0)) heads.set(head.writer, head);
   });
   const problems = [...verdict.problems];
-  const silentMs = request.lostAtMs - verdict.through_ms;
-  const isSilent = verdict.intact && silentMs > SILENT_MS;
+  const isSilent = verdict.intact && !(await reachesLoss(request, verdict.through_ms));
   if (isSilent)
     problems.push(
-      `the journal ends at ${timeOf(verdict.through_ms)}, ${Math.round(silentMs / 1000)} s before the loss (--lost-at): what was revoked in between is not known`,
+      `the journal ends at ${timeOf(verdict.through_ms)}, and the gateway may have run on after it: what was revoked then is not known. If it was lost at that time, say so with --lost-at ${timeOf(verdict.through_ms)}`,
     );
   const isComplete = verdict.intact && !isSilent;
   const says = isComplete
     ? `the journal is whole up to ${timeOf(verdict.through_ms)}: ${keys.size} keys changed after the archive`
     : 'THE JOURNAL IS NOT WHOLE: API keys come back on hold; look at who holds them, then zasov keys release';
   return { keys, isComplete, throughMs: verdict.through_ms, heads: [...heads.values()], problems, says };
+}
+
+/** Whether the journal reaches to the loss: by what was said, or by what whoever sits there says. */
+async function reachesLoss(
+  { lostAtMs, agree, clock }: Pick<RestoreRequest, 'lostAtMs' | 'agree' | 'clock'>,
+  throughMs: number,
+): Promise<boolean> {
+  if ((lostAtMs ?? clock.now()) - throughMs <= SILENT_MS) return true;
+  if (lostAtMs !== undefined) return false;
+  const until = timeOf(throughMs + SILENT_MS);
+  const question = `The journal ends at ${timeOf(throughMs)}. Are you sure that the gateway was lost before ${until}? (Otherwise API keys come back on hold.)`;
+  return (await agree('loss', question)) === true;
 }
 
 /** Goes through the segments of the journal behind an archive. */

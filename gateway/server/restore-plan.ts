@@ -19,7 +19,7 @@ import { type Keyring, parseKeyring } from '../crypto/keyring.ts';
 import { loadPolicyAlone } from '../policy/load-policy.ts';
 import { formatMistake } from '../policy/mistake.ts';
 import type { Policy } from '../policy/policy.ts';
-import { type JournalFindings, inspectJournal } from './restore-journal.ts';
+import { inspectJournal, type JournalFindings, NO_JOURNAL } from './restore-journal.ts';
 
 /** What a restore tells of itself while it works. */
 export type RestoreEvent =
@@ -41,8 +41,8 @@ export interface RestoreRequest {
   readonly data: string;
   /** The policies; those of the archive are put there when there are none. */
   readonly policies: string;
-  /** When the gateway was lost: what the journal does not reach is not known. */
-  readonly lostAtMs: number;
+  /** When the gateway was lost; `undefined` where nobody has said so. What the journal does not reach is not known. */
+  readonly lostAtMs: number | undefined;
   /** Whether an included source is left out. */
   skips(name: string): boolean;
   readonly environment: Environment;
@@ -50,7 +50,7 @@ export interface RestoreRequest {
   readonly version: string;
   report(event: RestoreEvent): void;
   /** Asks whoever sits there. @returns `undefined` when nobody does. */
-  agree(question: string): Promise<boolean | undefined>;
+  agree(about: 'signer' | 'loss', question: string): Promise<boolean | undefined>;
 }
 
 /** All that is known before anything is written. */
@@ -86,7 +86,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
     `${source.name} is whole: made ${new Date(head.created_ms).toISOString()} by ${head.node}, version ${head.version}, sha256:${archive.sha256}`,
   );
   await trustSigner(request, signerFingerprint(head.signer));
-  const journal = await inspectJournal(request, head.journal);
+  const journal = head.kind === 'node' ? NO_JOURNAL : await inspectJournal(request, head.journal);
   for (const problem of journal.problems) report({ event: 'warning', step: 'journal', says: problem });
   step(request, 'journal', journal.says);
   const arePoliciesArchived = !existsSync(request.policies);
@@ -120,7 +120,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
 async function trustSigner({ keys, agree, report }: RestoreRequest, fingerprint: string): Promise<void> {
   if (keys.signer !== undefined) return;
   const says = `the archive is signed by ${fingerprint}`;
-  const answer = await agree(`${says}. Is that what zasov backup signer printed for your gateway?`);
+  const answer = await agree('signer', `${says}. Is that what zasov backup signer printed for your gateway?`);
   if (answer === false) throw new GatewayError('restore_refused', `${says}, which you do not know`);
   if (answer === undefined)
     report({

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import type { ListRecord } from '../admin/admin-records.ts';
 import { SignedRecords } from '../admin/signed-records.ts';
 import { holdStoredKey } from '../api-key/hold-stored-key.ts';
 import { KeyVault } from '../api-key/key-vault.ts';
@@ -73,7 +74,8 @@ export async function stageRestore(parts: StageParts): Promise<StagedState> {
   await loadArchive(request.source, request.keys, archive, sinks, (_, bytes) =>
     request.report({ event: 'progress', step: 'state', bytes, of: request.source.bytes }),
   );
-  await eachSegment(request, archive.head.journal, (segment) => restored.takeSegment(segment));
+  if (archive.head.kind === 'fleet')
+    await eachSegment(request, archive.head.journal, (segment) => restored.takeSegment(segment));
   const epoch = await finishRecords(parts, restored.records);
   await restored.putKept();
   await verifyMaster(keyring, staging, undefined);
@@ -118,11 +120,24 @@ async function finishRecords(
   for (const { kind, id } of records.all())
     if (kind === 'admin' || kind === 'proposal' || (kind === 'restore' && id !== EPOCH.id))
       await signed.read(kind, id);
+  await sayAdministrators({ request, plan }, signed);
   const epoch = ((await records.read(EPOCH.kind, EPOCH.id))?.version ?? 0) + 1;
   const facts = { archive: plan.archive.sha256, at_ms: request.clock.now() };
   await signed.write(EPOCH.kind, EPOCH.id, epoch, facts);
   if (approval !== undefined) await useRestoreApproval(signed, approval);
   return epoch;
+}
+
+async function sayAdministrators(
+  { request, plan }: Pick<StageParts, 'request' | 'plan'>,
+  signed: SignedRecords,
+): Promise<void> {
+  const list = await signed.read<ListRecord>('admin', 'list');
+  const names = list?.value.administrators.map(({ name }) => name).join(' and ') ?? 'nobody';
+  step(request, 'admins', `administrators: ${names}`);
+  if (plan.journal.isComplete) return;
+  const says = `the administrators are those of the archive (${names}): whether one was replaced after it is not known; look with zasov admins list before you let them in`;
+  request.report({ event: 'warning', step: 'admins', says });
 }
 
 async function recordTrail(

@@ -27,6 +27,18 @@ export interface RestoreResult extends Pick<StagedState, 'counts' | 'epoch' | 'c
   readonly todo: readonly string[];
 }
 
+/** The store of a node's own archive is the fleet's, and stays as it is. */
+const NO_LOAD: StoreLoad = {
+  isEmpty: () => Promise.resolve(true),
+  isUnfinished: () => Promise.resolve(false),
+  begin: () => Promise.resolve(),
+  putRecords: () => Promise.resolve(),
+  putKeys: () => Promise.resolve(),
+  putSessions: () => Promise.resolve(),
+  finish: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
+
 /** What is in the place of a restore, and on whose word it may go. */
 interface Clearance {
   /** How often what is there was restored. */
@@ -57,14 +69,10 @@ export async function restoreState(request: RestoreRequest): Promise<RestoreResu
   const clearance = await clear(request, plan);
   await openStaging(plan.place);
   if (plan.trail !== undefined) await openStaging(plan.trail);
-  const isShared = plan.policy.store.kind === 'redis';
+  const isShared = plan.policy.store.kind === 'redis' && isOfFleet(plan);
   let load: StoreLoad | undefined;
   try {
-    load = await openStoreLoad({
-      choice: plan.policy.store,
-      data: plan.place.staging,
-      environment: request.environment,
-    });
+    load = await openLoad(request, plan);
     await load.begin({ replace: isShared && (await isTaken(load)) });
     const staged = await stageRestore({ request, plan, load, staging: plan.place.staging, ...clearance });
     await master.put();
@@ -96,6 +104,18 @@ export async function restoreState(request: RestoreRequest): Promise<RestoreResu
     if (plan.trail !== undefined) await removeStaging(plan.trail).catch(() => undefined);
     throw error;
   }
+}
+
+/** Whether the archive is of all nodes; one of a node alone has its certificates and its trail, and no store. */
+function isOfFleet({ archive }: RestorePlan): boolean {
+  return archive.head.kind === 'fleet';
+}
+
+async function openLoad({ environment }: RestoreRequest, plan: RestorePlan): Promise<StoreLoad> {
+  const { policy, place } = plan;
+  return isOfFleet(plan)
+    ? await openStoreLoad({ choice: policy.store, data: place.staging, environment })
+    : NO_LOAD;
 }
 
 async function finish(load: StoreLoad): Promise<void> {
@@ -156,9 +176,10 @@ async function clearAgain(request: RestoreRequest, plan: RestorePlan): Promise<C
 
 async function lookAtShared(
   { environment }: RestoreRequest,
-  { policy, place }: RestorePlan,
+  plan: RestorePlan,
 ): Promise<'free' | 'taken' | 'unfinished'> {
-  if (policy.store.kind !== 'redis') return 'free';
+  const { policy, place } = plan;
+  if (policy.store.kind !== 'redis' || !isOfFleet(plan)) return 'free';
   const load = await openStoreLoad({ choice: policy.store, data: place.staging, environment });
   try {
     if (await load.isUnfinished()) return 'unfinished';
