@@ -1,6 +1,24 @@
 import type { KeyListener, KeyStore, StoredKey } from './key-store.ts';
 import { SharedFile } from './shared-file.ts';
 
+/** Numbers every change, so that whoever keeps a journal finds what it has not seen. */
+const NUMBERED_CHANGES = `
+  ALTER TABLE keys ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX keys_by_change ON keys (changed) WHERE changed > 0;
+  CREATE TABLE changes (one INTEGER PRIMARY KEY CHECK (one = 1), file TEXT NOT NULL, count INTEGER NOT NULL) STRICT;
+  INSERT INTO changes VALUES (1, lower(hex(randomblob(8))), 0);
+  CREATE TRIGGER keys_inserted AFTER INSERT ON keys BEGIN
+    UPDATE changes SET count = count + 1;
+    UPDATE keys SET changed = (SELECT count FROM changes) WHERE lineage = NEW.lineage;
+  END;
+  CREATE TRIGGER keys_updated AFTER UPDATE OF version ON keys BEGIN
+    UPDATE changes SET count = count + 1;
+    UPDATE keys SET changed = (SELECT count FROM changes) WHERE lineage = NEW.lineage;
+  END;
+`;
+/** Most keys that one call for changes gives. */
+const CHANGES_LIMIT = 1000;
+
 const TABLES = `
   CREATE TABLE keys (
     lineage TEXT PRIMARY KEY,
@@ -12,7 +30,16 @@ const TABLES = `
   CREATE INDEX keys_by_person ON keys (person);
   CREATE INDEX keys_by_due ON keys (due_ms);
   CREATE TABLE uses (lineage TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+  ${NUMBERED_CHANGES}
 `;
+
+/** The file of API keys. */
+export const KEY_FILE_SCHEMA = {
+  name: 'the key store',
+  tables: TABLES,
+  version: 2,
+  upgrades: { 1: NUMBERED_CHANGES },
+};
 
 /** The embedded store's keys. */
 export interface EmbeddedKeyStore extends KeyStore {
@@ -28,7 +55,7 @@ export interface EmbeddedKeyStore extends KeyStore {
  * @throws GatewayError `store_unavailable` when the file cannot be used; the message names it and says why.
  */
 export function openEmbeddedKeys(path: string): EmbeddedKeyStore {
-  return new EmbeddedKeys(new SharedFile(path, { name: 'the key store', tables: TABLES, version: 1 }));
+  return new EmbeddedKeys(new SharedFile(path, KEY_FILE_SCHEMA));
 }
 
 class EmbeddedKeys implements EmbeddedKeyStore {
@@ -105,6 +132,19 @@ class EmbeddedKeys implements EmbeddedKeyStore {
     );
   }
 
+  async changes(cursor: string | undefined): Promise<{ keys: StoredKey[]; cursor: string }> {
+    return this.#file.guard(() => {
+      const { file, count } = this.#file.sql('SELECT file, count FROM changes').get() ?? {};
+      const [of, number] = (cursor ?? '').split(':');
+      if (of !== file) return { keys: [], cursor: `${String(file)}:${Number(count)}` };
+      const rows = this.#file
+        .sql('SELECT * FROM keys WHERE changed > ? AND changed > 0 ORDER BY changed LIMIT ?')
+        .all(Number(number), CHANGES_LIMIT);
+      const last = rows.length < CHANGES_LIMIT ? count : rows.at(-1)?.['changed'];
+      return { keys: rows.map(storedKey), cursor: `${String(file)}:${Number(last)}` };
+    });
+  }
+
   async noteUse(lineage: string, atMs: number, sealed: Uint8Array): Promise<void> {
     this.#file.guard(() => {
       // A time in a list is worth no flush of the disk.
@@ -143,7 +183,8 @@ class EmbeddedKeys implements EmbeddedKeyStore {
   }
 }
 
-function storedKey(row: Record<string, unknown>): StoredKey {
+/** Reads a row of `keys`. */
+export function storedKey(row: Record<string, unknown>): StoredKey {
   return {
     lineage: String(row['lineage']),
     version: Number(row['version']),

@@ -11,6 +11,9 @@ const TABLES = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** The file of the gateway's own state. */
+export const RECORD_FILE_SCHEMA = { name: 'the record store', tables: TABLES, version: 1 };
+
 /** The embedded store's records. */
 export interface EmbeddedRecordStore extends RecordStore {
   close(): void;
@@ -22,7 +25,7 @@ export interface EmbeddedRecordStore extends RecordStore {
  * @throws GatewayError `store_unavailable` when the file cannot be used; the message names it and says why.
  */
 export function openEmbeddedRecords(path: string): EmbeddedRecordStore {
-  return new EmbeddedRecords(new SharedFile(path, { name: 'the record store', tables: TABLES, version: 1 }));
+  return new EmbeddedRecords(new SharedFile(path, RECORD_FILE_SCHEMA));
 }
 
 class EmbeddedRecords implements EmbeddedRecordStore {
@@ -97,7 +100,8 @@ class EmbeddedRecords implements EmbeddedRecordStore {
   }
 }
 
-function storedRecord(row: Record<string, unknown>): StoredRecord {
+/** Reads a row of `records`. */
+export function storedRecord(row: Record<string, unknown>): StoredRecord {
   return {
     kind: String(row['kind']) as RecordKind,
     id: String(row['id']),

@@ -41,6 +41,14 @@ export interface KeyStore {
   list(): Promise<StoredKey[]>;
   /** Keys whose time has come, the most overdue first. */
   due(nowMs: number, limit: number): Promise<StoredKey[]>;
+  /**
+   * Keys that changed since a cursor, a bounded number at once; one may come again. Keys that were forgotten are left
+   * out.
+   *
+   * @param cursor what the call before said; without one, or with one of another store, nothing before now is told.
+   * @returns where to go on.
+   */
+  changes(cursor: string | undefined): Promise<{ keys: StoredKey[]; cursor: string }>;
   /** Notes the last use of a key: sealed, overwritten by later ones, lost with little harm; tells nobody. */
   noteUse(lineage: string, atMs: number, sealed: Uint8Array): Promise<void>;
   /** The sealed last uses of keys, in the order asked for. */

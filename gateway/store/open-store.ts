@@ -5,6 +5,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { type EmbeddedCounts, openEmbeddedCounts } from './embedded-counts.ts';
+import { refuseUnfinishedLoad } from './embedded-load.ts';
 import { openEmbeddedKeys } from './embedded-keys.ts';
 import { openEmbeddedRecords } from './embedded-records.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
@@ -55,6 +56,7 @@ export interface OpenedStore {
 export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const { choice, data, environment, transitions, clock } = options;
   if (choice.kind === 'embedded') {
+    refuseUnfinishedLoad(data);
     const store = openEmbeddedStore(join(data, 'sessions.db'), transitions, clock);
     const keys = openEmbeddedKeys(join(data, 'keys.db'));
     const records = openEmbeddedRecords(join(data, 'records.db'));
@@ -67,15 +69,21 @@ export async function openStore(options: StoreOptions): Promise<OpenedStore> {
     };
     return { store, connection: undefined, keys, records, counts, close };
   }
-  const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
+  const place = placeOf(choice, environment);
   // Loaded here only: a gateway with the embedded store need not carry a Redis client in its memory.
   const { openRedisStore } = await import('./redis-store.ts');
   const store = await openRedisStore({
-    place: { ...choice.place, password },
+    place,
     onUnreplicated: options.onUnreplicated,
   });
   const { connection, keys, records } = store;
   return { store, connection, keys, records, counts: undefined, close: () => store.close() };
+}
+
+/** Where a Redis is, with its password. @throws GatewayError `internal` when that cannot be read. */
+export function placeOf(choice: StoreChoice & { kind: 'redis' }, environment: Environment): RedisPlace {
+  const password = choice.password === undefined ? undefined : passwordOf(choice.password, environment);
+  return { ...choice.place, password };
 }
 
 function passwordOf(reference: SecretReference, environment: Environment): string {

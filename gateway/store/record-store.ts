@@ -1,5 +1,8 @@
 /** Kinds of records; each has one owner, see README.md. */
-export type RecordKind = 'admin' | 'proposal' | 'region' | 'lease' | 'alarm' | 'restore';
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+/** All kinds, in the order of their names. */
+export const RECORD_KINDS = ['admin', 'alarm', 'lease', 'proposal', 'region', 'restore'] as const;
 
 /**
  * One record of the gateway's own state. There are few of them and they change seldom. The store reads nothing of the

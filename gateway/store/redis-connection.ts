@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
 import { GatewayError } from '../core/gateway-error.ts';
+import { LOADING_KEY } from './redis-keys.ts';
 import type { RedisScript } from './redis-script.ts';
 
 /** Where the Redis (or Valkey, 7 or later) is. Hosts are `host:port`. */
@@ -52,9 +53,10 @@ export class RedisConnection {
   /**
    * Connects.
    *
-   * @throws GatewayError `store_unavailable` when nothing answers in ten seconds.
+   * @param toLoad whether to go on where a restore did not come to its end.
+   * @throws GatewayError `store_unavailable` when nothing answers in ten seconds, or where half of a restore is.
    */
-  async open(): Promise<void> {
+  async open(toLoad = false): Promise<void> {
     const clients = new Set([this.client, this.#ends]);
     const late = AbortSignal.timeout(10_000);
     await Promise.all(
@@ -70,6 +72,9 @@ export class RedisConnection {
         await Promise.race([ready, failed]);
       }),
     );
+    if (toLoad || (await this.client.exists(LOADING_KEY)) === 0) return;
+    const half = 'it holds half of a restore that did not come to its end: run the restore again';
+    throw unavailable(new Error(half));
   }
 
   /** Runs a script as one atomic step. All keys must share a slot. */

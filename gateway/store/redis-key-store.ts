@@ -2,6 +2,7 @@ import type { KeyListener, KeyStore, StoredKey } from './key-store.ts';
 import { type RedisConnection, unavailable } from './redis-connection.ts';
 import type { RedisFailover } from './redis-failover.ts';
 import {
+  apiKeyChangedKey,
   apiKeyDueKey,
   apiKeyKey,
   apiKeyPersonKey,
@@ -25,6 +26,10 @@ interface RedisKeyStoreOptions {
 const FIELDS = ['version', 'person', 'due', 'body'] as const;
 /** How many keys are read side by side. */
 const WIDTH = 200;
+/** A change that was announced is written within this time, or not at all. */
+const ANNOUNCED_MS = 5000;
+/** Most keys of a shard that one call for changes gives. */
+const CHANGES_LIMIT = 1000;
 
 /**
  * API keys on the Redis that several gateways share. One key, one hash, changed by one script that compares its
@@ -57,8 +62,10 @@ export class RedisKeyStore implements KeyStore {
     // What the index said before may be later than what is true now, or earlier: both are set right.
     const due = isWritten ? key.dueMs : (await this.#read(key.lineage))?.dueMs;
     if (due !== undefined) await this.#setDue(key.lineage, due);
-    if (isWritten) this.tell(key.lineage);
-    return isWritten;
+    if (!isWritten) return false;
+    await this.#noteChange(key.lineage);
+    this.tell(key.lineage);
+    return true;
   }
 
   async forget(lineage: string, version: number): Promise<boolean> {
@@ -69,7 +76,9 @@ export class RedisKeyStore implements KeyStore {
     const isForgotten = (await connection.runEnd(scripts.forgetKey, [apiKeyKey(lineage)], parameters)) === 1;
     if (!isForgotten) return false;
     await this.#do(() => connection.client.del(apiKeyUseKey(lineage)));
-    await this.#do(() => connection.client.zrem(apiKeyDueKey(shardOf(lineage)), lineage));
+    const shard = shardOf(lineage);
+    await this.#do(() => connection.client.zrem(apiKeyDueKey(shard), lineage));
+    await this.#do(() => connection.client.zrem(apiKeyChangedKey(shard), lineage));
     if (known !== undefined)
       await this.#do(() => connection.client.srem(apiKeyPersonKey(known.person), lineage));
     this.tell(lineage);
@@ -115,6 +124,29 @@ export class RedisKeyStore implements KeyStore {
       .slice(0, limit);
   }
 
+  async changes(cursor: string | undefined): Promise<{ keys: StoredKey[]; cursor: string }> {
+    const { connection, failover } = this.#options;
+    await failover.gate();
+    const nowMs = failover.serverNow();
+    const sinceMs = Number(cursor ?? Number.NaN);
+    if (!Number.isFinite(sinceMs)) return { keys: [], cursor: String(nowMs) };
+    const from = String(sinceMs - ANNOUNCED_MS);
+    const limit = ['LIMIT', 0, CHANGES_LIMIT] as const;
+    const shards = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) =>
+        this.#do(() =>
+          connection.client.zrangebyscore(apiKeyChangedKey(shard), from, '+inf', 'WITHSCORES', ...limit),
+        ),
+      ),
+    );
+    const keys = await this.#readAll(shards.flatMap((each) => each.filter((_, place) => place % 2 === 0)));
+    // A shard that had more than this is gone on with from its last one; what comes again does no harm.
+    const ends = shards
+      .filter((each) => each.length === 2 * CHANGES_LIMIT)
+      .map((each) => Number(each.at(-1)));
+    return { keys, cursor: String(Math.min(nowMs, ...ends.map((endMs) => endMs + ANNOUNCED_MS))) };
+  }
+
   async noteUse(lineage: string, _atMs: number, sealed: Uint8Array): Promise<void> {
     await this.#do(() => this.#options.connection.client.set(apiKeyUseKey(lineage), Buffer.from(sealed)));
   }
@@ -148,7 +180,16 @@ export class RedisKeyStore implements KeyStore {
     await Promise.all([
       this.#do(() => client.zadd(apiKeyDueKey(shardOf(lineage)), 'LT', dueMs, lineage)),
       this.#do(() => client.sadd(apiKeyPersonKey(person), lineage)),
+      this.#noteChange(lineage),
     ]);
+  }
+
+  /** Before and after the record: before, so that a node which dies in between has said it; after, so that it is seen. */
+  async #noteChange(lineage: string): Promise<void> {
+    const { connection, failover } = this.#options;
+    await this.#do(() =>
+      connection.client.zadd(apiKeyChangedKey(shardOf(lineage)), failover.serverNow(), lineage),
+    );
   }
 
   async #setDue(lineage: string, dueMs: number): Promise<void> {
@@ -164,12 +205,7 @@ export class RedisKeyStore implements KeyStore {
   }
 
   async #read(lineage: string): Promise<StoredKey | undefined> {
-    const { client } = this.#options.connection;
-    const [version, person, due, body] = await this.#do(() =>
-      client.hmgetBuffer(apiKeyKey(lineage), ...FIELDS),
-    );
-    if (!version || !person || !due || !body) return undefined;
-    return { lineage, version: Number(version), person: person.toString(), dueMs: Number(due), body };
+    return await this.#do(() => readKeyHash(this.#options.connection.client, lineage));
   }
 
   async #readAll(lineages: readonly string[]): Promise<StoredKey[]> {
@@ -188,4 +224,14 @@ export class RedisKeyStore implements KeyStore {
       throw unavailable(error);
     }
   }
+}
+
+/** Reads a key's hash. @returns `undefined` when there is none. */
+export async function readKeyHash(
+  client: RedisConnection['client'],
+  lineage: string,
+): Promise<StoredKey | undefined> {
+  const [version, person, due, body] = await client.hmgetBuffer(apiKeyKey(lineage), ...FIELDS);
+  if (!version || !person || !due || !body) return undefined;
+  return { lineage, version: Number(version), person: person.toString(), dueMs: Number(due), body };
 }

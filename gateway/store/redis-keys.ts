@@ -1,5 +1,5 @@
 /** Goes up when a key's meaning changes so that an older gateway could not work with it; see README.md. */
-const PREFIX = 'zasov:1:';
+export const PREFIX = 'zasov:1:';
 /** Parts of the index of all families; each may lie on another server of a cluster. */
 export const SHARDS = 16;
 
@@ -9,6 +9,14 @@ export const PUSH_CHANNEL = `${PREFIX}push`;
 export const LIMIT_PREFIX = `${PREFIX}limit`;
 /** Held by the node that swept last. */
 export const SWEEP_KEY = `${PREFIX}sweep`;
+
+/** There while a store is being filled from a backup: no gateway starts on it. */
+export const LOADING_KEY = `${PREFIX}loading`;
+
+/** Whether a key comes and goes by itself, and says nothing of what a store holds. */
+export function isPassing(key: string): boolean {
+  return key === SWEEP_KEY || key.startsWith(LIMIT_PREFIX) || key.startsWith(`${PREFIX}tls:`);
+}
 
 /** The channel on which a node hears its own heartbeat. */
 export function beatChannel(node: string): string {
@@ -47,6 +55,11 @@ export function apiKeyPersonKey(person: string): string {
 /** One shard of the index of all API keys, by the time at which something is to be done about them. */
 export function apiKeyDueKey(shard: number): string {
   return `${PREFIX}keys:{${shard}}:due`;
+}
+
+/** One shard of the index of all API keys by the server's time at which they were changed last, in ms. */
+export function apiKeyChangedKey(shard: number): string {
+  return `${PREFIX}keys:{${shard}}:changed`;
 }
 
 /** All records of a kind: administrators, proposals, conditions of regions, leases. */

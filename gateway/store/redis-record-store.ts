@@ -92,7 +92,8 @@ export class RedisRecordStore implements RecordStore {
   }
 }
 
-function storedRecord(kind: RecordKind, id: string, value: Buffer): StoredRecord {
+/** Reads a field of {@link recordsKey}. */
+export function storedRecord(kind: RecordKind, id: string, value: Buffer): StoredRecord {
   const colon = value.indexOf(':');
   return { kind, id, version: Number(value.toString('latin1', 0, colon)), body: value.subarray(colon + 1) };
 }

@@ -14,6 +14,8 @@ interface FileSchema {
   readonly tables: string;
   /** Goes up with every change of the tables. */
   readonly version: number;
+  /** Statements that bring tables of an earlier version to the next, by the version that they start from. */
+  readonly upgrades?: Readonly<Record<number, string>>;
 }
 
 /**
@@ -102,7 +104,7 @@ export class SharedFile {
   }
 }
 
-function openDatabase(path: string, { tables, version }: FileSchema): DatabaseSync {
+function openDatabase(path: string, { tables, version, upgrades = {} }: FileSchema): DatabaseSync {
   if (path !== ':memory:') {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     closeSync(openSync(path, 'a', 0o600));
@@ -111,7 +113,9 @@ function openDatabase(path: string, { tables, version }: FileSchema): DatabaseSy
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE');
   const found = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
   if (found > version) throw new Error('it was written by a newer gateway');
-  if (found === 0) database.exec(`${tables} PRAGMA user_version = ${version};`);
+  if (found === 0) database.exec(tables);
+  for (let from = found; from > 0 && from < version; from += 1) database.exec(upgrades[from] ?? '');
+  if (found < version) database.exec(`PRAGMA user_version = ${version}`);
   database.exec('COMMIT');
   return database;
 }

@@ -139,4 +139,41 @@ export async function keyStoreContract(
     t.pass('and elsewhere');
     for (const stop of stops) stop();
   });
+
+  await tests.test('a journal finds every change from where it was, once there is a cursor', async (t) => {
+    const other = await open();
+    const before = newKey();
+    await store.write(before);
+    const start = await store.changes(undefined);
+    t.same(start.keys, [], 'nothing before now');
+    const [one, two] = [newKey(), newKey()];
+    await store.write(one);
+    await other.write(two);
+    await other.write({ ...one, version: 2, body: Buffer.from('again') });
+    const found = await store.changes(start.cursor);
+    const versions = new Map(found.keys.map(({ lineage, version }) => [lineage, version]));
+    t.equal(versions.get(one.lineage), 2, 'as it is now');
+    t.equal(versions.get(two.lineage), 1, 'whoever wrote it');
+    await other.write({ ...two, version: 2 });
+    const next = await other.changes(found.cursor);
+    t.equal(next.keys.find(({ lineage }) => lineage === two.lineage)?.version, 2, 'from any process');
+    await other.forget(two.lineage, 2);
+    const last = await store.changes(next.cursor);
+    t.notOk(last.keys.some(({ lineage }) => lineage === two.lineage));
+    t.same((await store.changes('of another store')).keys, []);
+  });
+
+  await tests.test('more changes than one answer holds are all found', async (t) => {
+    const { cursor: start } = await store.changes(undefined);
+    const keys = Array.from({ length: 1200 }, () => newKey());
+    await Promise.all(keys.map((key) => store.write(key)));
+    const found = new Set<string>();
+    let cursor = start;
+    for (let calls = 0; calls < 5; calls += 1) {
+      const answer = await store.changes(cursor);
+      ({ cursor } = answer);
+      for (const { lineage } of answer.keys) found.add(lineage);
+    }
+    t.ok(keys.every(({ lineage }) => found.has(lineage)));
+  });
 }
