@@ -1,6 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 
@@ -9,6 +20,8 @@ import { GatewayError } from '../core/gateway-error.ts';
 /** Lies in a data directory while a restore puts its parts in their places: nothing is served from it. */
 export const UNFINISHED_FILE = 'restore.unfinished';
 
+/** With less than this a database cannot write its next page. */
+const ROOM_BYTES = 64 * 1024;
 const STAGING = '.restore';
 const OWNER_FILE = 'restore.pid';
 /** What any gateway leaves in its data directory. */
@@ -60,6 +73,23 @@ export async function openStaging({ staging }: RestorePlace): Promise<void> {
   await rm(staging, { recursive: true, force: true });
   await mkdir(staging, { recursive: true, mode: 0o700 });
   await writeFile(join(staging, OWNER_FILE), String(process.pid), { mode: 0o600 });
+}
+
+/**
+ * Says of a failure that the disk is full when it is: a database on it only says that something went wrong.
+ *
+ * @returns the same failure otherwise.
+ */
+export async function explainFull({ data, staging }: RestorePlace, error: unknown): Promise<unknown> {
+  const { bavail, bsize } = await statfs(staging).catch(() => ({ bavail: 1, bsize: ROOM_BYTES }));
+  const isFull = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+  if (!isFull && bavail * bsize >= ROOM_BYTES) return error;
+  const says = error instanceof Error ? error.message : String(error);
+  return new GatewayError(
+    'restore_refused',
+    `the disk that ${data} is on is full; nothing was restored: make room on it and run this again (${says})`,
+    { cause: error },
+  );
 }
 
 /** Removes what was made ready. */

@@ -10,7 +10,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { sealedKeyFiles } from '../store/key-file.ts';
 import { MemoryRecords } from '../backup/memory-records.ts';
-import { openStoreCopy, openStoreLoad } from '../store/store-copy.ts';
+import { openStoreCopy, openStoreLoad } from '../store/open-store-copy.ts';
 import { createRegionSeal } from '../upstream/region-record.ts';
 import { planRestore, type RestorePlan, type RestoreRequest, step } from './restore-plan.ts';
 import { type StagedState, stageRestore } from './restore-stage.ts';

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { SignedRecords } from '../admin/signed-records.ts';
 import { UNFINISHED_FILE } from '../backup/restore-place.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { RecordStore } from '../store/record-store.ts';
@@ -25,6 +26,12 @@ export function refuseUnfinished(data: string): void {
 /** How often this state was restored; 0 for one that never was. @throws GatewayError `store_unavailable`. */
 export async function readEpoch(records: Pick<RecordStore, 'read'>): Promise<number> {
   return (await records.read(EPOCH.kind, EPOCH.id))?.version ?? 0;
+}
+
+/** SHA-256 of the archive that this state was last restored from. @throws as `SignedRecords.read`. */
+export async function restoredArchive(signed: SignedRecords): Promise<string | undefined> {
+  const found = await signed.read<{ readonly archive: string }>(EPOCH.kind, EPOCH.id);
+  return found?.value.archive;
 }
 
 /** Tells two restores apart, also when both began from the same backup. */

@@ -1,15 +1,23 @@
 import { SignedRecords } from '../admin/signed-records.ts';
-import { openStaging, publish, removeStaging, type RestorePlace, settle } from '../backup/restore-place.ts';
+import {
+  explainFull,
+  openStaging,
+  publish,
+  removeStaging,
+  type RestorePlace,
+  settle,
+} from '../backup/restore-place.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { familyTransitions } from '../session/rotate.ts';
 import { openStore } from '../store/open-store.ts';
-import { openStoreLoad, type StoreLoad } from '../store/store-copy.ts';
+import { openStoreLoad } from '../store/open-store-copy.ts';
+import type { StoreLoad } from '../store/store-copy.ts';
 import { loadPolicy } from '../policy/load-policy.ts';
 import { formatMistake } from '../policy/mistake.ts';
 import { readKeyring } from './read-keyring.ts';
 import { findRestoreApproval, keepClearance, readClearance, useRestoreApproval } from './restore-approval.ts';
-import { readEpoch } from './restore-epoch.ts';
+import { readEpoch, restoredArchive } from './restore-epoch.ts';
 import { placeMaster } from './restore-master.ts';
 import { planRestore, type RestorePlan, type RestoreRequest, step, writePolicies } from './restore-plan.ts';
 import { type StagedState, stageRestore } from './restore-stage.ts';
@@ -98,7 +106,8 @@ export async function restoreState(request: RestoreRequest): Promise<RestoreResu
       tookMs,
       todo: todoOf(request, plan),
     };
-  } catch (error) {
+  } catch (thrown) {
+    const error = await explainFull(plan.place, thrown);
     await load?.close();
     await removeStaging(plan.place).catch(() => undefined);
     if (plan.trail !== undefined) await removeStaging(plan.trail).catch(() => undefined);
@@ -147,6 +156,10 @@ async function clear(request: RestoreRequest, plan: RestorePlan): Promise<Cleara
   if (shared === 'unfinished') return await clearAgain(request, plan);
   return await withRecordsThere(request, plan, async ({ signed, epoch, keyring }) => {
     const { sha256 } = plan.archive;
+    if (place.isUnfinished && (await restoredArchive(signed)) === sha256) {
+      step(request, 'target', 'a restore of this archive was interrupted at its very end; it begins anew');
+      return { epochThere: epoch, approval: undefined };
+    }
     const found = await findRestoreApproval(signed, sha256, request.clock.now());
     if ('lacks' in found) throw unapproved(place, shared === 'taken', found.lacks, request.source.name);
     const { proposed, approved, payload } = found.proposal;

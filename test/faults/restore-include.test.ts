@@ -59,4 +59,5 @@ await test('a database is dumped with the state, destroyed, and restored with it
   await site.lose();
   const without = site.restore(archive, '--skip-include', 'crm-db');
   t.match(without, { code: 0, stderr: /WARNING include {2}the source crm-db is not restored/ });
+  await site.close();
 });

@@ -1,5 +1,5 @@
 /** What is not the archive that was written is refused, and where somebody else's state is in the way nothing is touched. */
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'tap';
 
@@ -58,6 +58,7 @@ await test('an archive that is not what was written is refused, and nothing is w
   }
   t.match(site.restore(archive, '--signer', signer), { code: 0 }, 'and the right one is not');
   t.notOk(await site.isEmpty());
+  await site.close();
 });
 
 await test('where a gateway is, both administrators have to approve this very archive, once', async (t) => {
@@ -132,6 +133,5 @@ await test('a journal that is missing or has a hole brings keys back on hold, an
   await site.lose();
   rmSync(journal, { recursive: true });
   t.match(site.restore(archive), { code: 0, stderr: /THE JOURNAL IS NOT WHOLE/ });
-  truncateSync(archive, 10);
-  t.match(site.zasov('restore', archive, '--identity', site.identity), { code: 1 });
+  await site.close();
 });

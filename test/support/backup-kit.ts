@@ -130,13 +130,11 @@ export class BackupKit {
   async #records(store: Awaited<ReturnType<typeof openStore>>) {
     const kinds: RecordKind[] = ['admin', 'proposal', 'region', 'restore', 'alarm', 'lease'];
     const all = await Promise.all(kinds.map((kind) => store.records.list(kind)));
-    return all
-      .flat()
-      .map((x) => ({
-        kind: x.kind,
-        id: x.id,
-        version: x.version,
-        body: Buffer.from(x.body).toString('base64'),
-      }));
+    return all.flat().map((x) => ({
+      kind: x.kind,
+      id: x.id,
+      version: x.version,
+      body: Buffer.from(x.body).toString('base64'),
+    }));
   }
 }
