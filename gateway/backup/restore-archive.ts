@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { ArchiveHead } from './archive-format.ts';
@@ -218,9 +217,4 @@ async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
 
 async function drain(body: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const _ of body);
-}
-
-/** Where the parts of a restored data directory go below what becomes it. */
-export function sinkDirectories(staging: string): { data: string; trail: string; heads: string } {
-  return { data: staging, trail: join(staging, 'audit'), heads: join(staging, 'audit-heads') };
 }

@@ -40,7 +40,7 @@ export function parseTombstone(value: unknown): Tombstone {
 }
 
 /** The values of JSON lines, as they arrive. @throws GatewayError `backup_invalid`. */
-export async function* readJsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+export async function* readJsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let rest = '';
   for await (const chunk of body) {

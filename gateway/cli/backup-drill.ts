@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { drillText } from '../backup/drill-report.ts';
 import { processEnvironment } from '../config/environment.ts';
-import { canonicalJson, type JsonValue } from '../core/canonical-json.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { createSigner } from '../crypto/signing-key.ts';
@@ -26,7 +26,7 @@ export interface DrillFlags {
 }
 
 /** A drill as it is put on record at the target. */
-export type DrillReport = DrillFacts & {
+type DrillReport = DrillFacts & {
   /** SubjectPublicKeyInfo of the key from the archive, in base64. */
   readonly signer: string;
   /** Ed25519 over the canonical JSON of all else. */
@@ -81,11 +81,6 @@ function signReport(facts: DrillFacts, keyring: Keyring): DrillReport {
   const signer = createSigner(keyring, 'backup-signature');
   const signed = { ...facts, signer: signer.publicKey };
   return { ...signed, signature: signer.sign(drillText(signed)) };
-}
-
-/** What the signature of a report is made over. */
-export function drillText(report: Omit<DrillReport, 'signature'>): string {
-  return `zasov backup drill\n${canonicalJson(report as unknown as JsonValue)}`;
 }
 
 async function* once(text: string): AsyncGenerator<Uint8Array> {

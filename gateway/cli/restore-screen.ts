@@ -1,7 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 
-import type { DrillReport } from './backup-drill.ts';
-import type { RestoreEvent } from '../server/restore-plan.ts';
+import type { RestoreEvent } from '../server/restore-request.ts';
 import type { RestoreResult } from '../server/restore-state.ts';
 
 const REDRAW_MS = 100;
@@ -44,7 +43,7 @@ export class RestoreScreen {
   }
 
   /** Shows what a drill left at the target. */
-  report(report: DrillReport, where: string): void {
+  report(report: { readonly took_ms: number }, where: string): void {
     if (this.#isJson) process.stdout.write(`${JSON.stringify({ event: 'drilled', ...report })}\n`);
     else this.#line(`drill    done in ${(report.took_ms / 1000).toFixed(1)} s; the report is at ${where}`);
   }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 import { processEnvironment } from '../config/environment.ts';
 import { systemClock } from '../core/clock.ts';
-import { type RestoreEvent } from '../server/restore-plan.ts';
+import { type RestoreEvent } from '../server/restore-request.ts';
 import { restoreState } from '../server/restore-state.ts';
 import { openRestoreSource, readIdentityFile } from './restore-source.ts';
 import { RestoreScreen } from './restore-screen.ts';

@@ -11,8 +11,10 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { sealedKeyFiles } from '../store/key-file.ts';
 import { MemoryRecords } from '../backup/memory-records.ts';
 import { openStoreCopy, openStoreLoad } from '../store/open-store-copy.ts';
+import type { StoreCopy } from '../store/store-copy.ts';
 import { createRegionSeal } from '../upstream/region-record.ts';
-import { planRestore, type RestorePlan, type RestoreRequest, step } from './restore-plan.ts';
+import { planRestore, type RestorePlan } from './restore-plan.ts';
+import { type RestoreRequest, step } from './restore-request.ts';
 import { type StagedState, stageRestore } from './restore-stage.ts';
 
 /** What a drill proved, before it is signed. */
@@ -127,19 +129,13 @@ async function openEverything(
     data: place.staging,
     environment: request.environment,
   });
-  const vault = new KeyVault(keyring);
   const records = new MemoryRecords();
-  const regions = createRegionSeal(keyring);
   try {
-    for await (const key of copy.keys()) {
-      if (vault.open(key) === undefined) throw unopened(`the API key ${key.lineage}`);
-      if (key.use !== undefined && vault.openUse(key.lineage, key.use.sealed) === undefined)
-        throw unopened(`the last use of the API key ${key.lineage}`);
-    }
+    await openKeys(copy, new KeyVault(keyring));
+    const regions = createRegionSeal(keyring);
     for await (const record of copy.records()) {
-      const isUnreadable =
-        record.kind === 'region' && regions.open(record.id, record.body).causes.includes('unreadable');
-      if (isUnreadable) throw unopened(`the record of the region ${record.id}`);
+      if (record.kind === 'region' && regions.open(record.id, record.body).causes.includes('unreadable'))
+        throw unopened(`the record of the region ${record.id}`);
       records.take(record);
     }
   } finally {
@@ -151,6 +147,14 @@ async function openEverything(
   const files = sealedKeyFiles(keyring);
   for (const file of await keyFilesOf(place.staging)) await files.read(file);
   step(request, 'drill', 'every sealed key, record and private key opens');
+}
+
+async function openKeys(copy: StoreCopy, vault: KeyVault): Promise<void> {
+  for await (const key of copy.keys()) {
+    if (vault.open(key) === undefined) throw unopened(`the API key ${key.lineage}`);
+    if (key.use !== undefined && vault.openUse(key.lineage, key.use.sealed) === undefined)
+      throw unopened(`the last use of the API key ${key.lineage}`);
+  }
 }
 
 async function keyFilesOf(directory: string): Promise<string[]> {

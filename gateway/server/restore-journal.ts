@@ -1,7 +1,7 @@
 import type { JournalPosition } from '../backup/archive-format.ts';
 import { type JournalSegment, type JournalVerdict, readJournal } from '../backup/journal-reader.ts';
 import type { JournalDigest } from '../backup/restore-load.ts';
-import type { RestoreRequest } from './restore-plan.ts';
+import type { RestoreRequest } from './restore-request.ts';
 
 /** What the journal that goes with an archive is worth. */
 export interface JournalFindings extends JournalDigest {

@@ -3,16 +3,8 @@ import { mkdtemp, rm, writeFile, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import type { BackupTarget } from '../backup/backup-target.ts';
-import {
-  type ArchiveKeys,
-  type ArchiveSource,
-  inspectArchive,
-  type InspectedArchive,
-} from '../backup/restore-archive.ts';
+import { inspectArchive, type InspectedArchive } from '../backup/restore-archive.ts';
 import { findRestorePlace, type RestorePlace } from '../backup/restore-place.ts';
-import type { Environment } from '../config/environment.ts';
-import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
 import { type Keyring, parseKeyring } from '../crypto/keyring.ts';
@@ -20,38 +12,7 @@ import { loadPolicyAlone } from '../policy/load-policy.ts';
 import { formatMistake } from '../policy/mistake.ts';
 import type { Policy } from '../policy/policy.ts';
 import { inspectJournal, type JournalFindings, NO_JOURNAL } from './restore-journal.ts';
-
-/** What a restore tells of itself while it works. */
-export type RestoreEvent =
-  | { readonly event: 'step'; readonly step: string; readonly says: string }
-  | {
-      readonly event: 'progress';
-      readonly step: string;
-      readonly bytes: number;
-      readonly of: number | undefined;
-    }
-  | { readonly event: 'warning'; readonly step: string; readonly says: string };
-
-/** What is to be restored, from where and to where. */
-export interface RestoreRequest {
-  readonly source: ArchiveSource & { readonly bytes: number | undefined };
-  readonly keys: ArchiveKeys;
-  /** Where the journal is; `undefined` where there is none to be had. */
-  readonly journal: BackupTarget | undefined;
-  readonly data: string;
-  /** The policies; those of the archive are put there when there are none. */
-  readonly policies: string;
-  /** When the gateway was lost; `undefined` where nobody has said so. What the journal does not reach is not known. */
-  readonly lostAtMs: number | undefined;
-  /** Whether an included source is left out. */
-  skips(name: string): boolean;
-  readonly environment: Environment;
-  readonly clock: Clock;
-  readonly version: string;
-  report(event: RestoreEvent): void;
-  /** Asks whoever sits there. @returns `undefined` when nobody does. */
-  agree(about: 'signer' | 'loss', question: string): Promise<boolean | undefined>;
-}
+import { type RestoreRequest, step } from './restore-request.ts';
 
 /** All that is known before anything is written. */
 export interface RestorePlan {
@@ -73,11 +34,11 @@ export interface RestorePlan {
  * @throws GatewayError `backup_invalid`, `backup_failed`, `restore_refused`, `internal`.
  */
 export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
-  const { source, keys, report } = request;
+  const { source, keys } = request;
   const place = await findRestorePlace(request.data);
   step(request, 'archive', `reading all of ${source.name}: every byte, every hash, the signature`);
   const archive = await inspectArchive(source, keys, (bytes) =>
-    report({ event: 'progress', step: 'archive', bytes, of: source.bytes }),
+    request.report({ event: 'progress', step: 'archive', bytes, of: source.bytes }),
   );
   const { head } = archive;
   step(
@@ -87,7 +48,8 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   );
   await trustSigner(request, signerFingerprint(head.signer));
   const journal = head.kind === 'node' ? NO_JOURNAL : await inspectJournal(request, head.journal);
-  for (const problem of journal.problems) report({ event: 'warning', step: 'journal', says: problem });
+  for (const problem of journal.problems)
+    request.report({ event: 'warning', step: 'journal', says: problem });
   step(request, 'journal', journal.says);
   const arePoliciesArchived = !existsSync(request.policies);
   const policy = arePoliciesArchived ? await archivedPolicy(archive) : policyAt(request.policies);
@@ -117,13 +79,16 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
  *
  * @throws GatewayError `restore_refused` when whoever was asked does not know it.
  */
-async function trustSigner({ keys, agree, report }: RestoreRequest, fingerprint: string): Promise<void> {
-  if (keys.signer !== undefined) return;
+async function trustSigner(request: RestoreRequest, fingerprint: string): Promise<void> {
+  if (request.keys.signer !== undefined) return;
   const says = `the archive is signed by ${fingerprint}`;
-  const answer = await agree('signer', `${says}. Is that what zasov backup signer printed for your gateway?`);
+  const answer = await request.agree(
+    'signer',
+    `${says}. Is that what zasov backup signer printed for your gateway?`,
+  );
   if (answer === false) throw new GatewayError('restore_refused', `${says}, which you do not know`);
   if (answer === undefined)
-    report({
+    request.report({
       event: 'warning',
       step: 'archive',
       says: `${says}; nothing here says that this is your gateway: give it with --signer, or as "# zasov-signer: ${fingerprint}" in the identity file`,
@@ -136,11 +101,6 @@ export function missingInclude(name: string): GatewayError {
     'restore_refused',
     `the archive includes "${name}", and backup.include of the policies does not say how it is restored: add it, or leave it out with --skip-include ${name}`,
   );
-}
-
-/** Tells of a step. */
-export function step({ report }: Pick<RestoreRequest, 'report'>, name: string, says: string): void {
-  report({ event: 'step', step: name, says });
 }
 
 /** Writes the policies of an archive below a path that is not there: a directory, or the one file that it names. */

@@ -18,7 +18,8 @@ import { useRestoreApproval } from './restore-approval.ts';
 import { EPOCH } from './restore-epoch.ts';
 import { eachSegment } from './restore-journal.ts';
 import { insideOf } from './restore-master.ts';
-import { missingInclude, type RestorePlan, type RestoreRequest, step } from './restore-plan.ts';
+import { missingInclude, type RestorePlan } from './restore-plan.ts';
+import { type RestoreRequest, step } from './restore-request.ts';
 
 /** Where a plan is carried out. */
 export interface StageParts {

@@ -19,7 +19,8 @@ import { readKeyring } from './read-keyring.ts';
 import { findRestoreApproval, keepClearance, readClearance, useRestoreApproval } from './restore-approval.ts';
 import { readEpoch, restoredArchive } from './restore-epoch.ts';
 import { placeMaster } from './restore-master.ts';
-import { planRestore, type RestorePlan, type RestoreRequest, step, writePolicies } from './restore-plan.ts';
+import { planRestore, type RestorePlan, writePolicies } from './restore-plan.ts';
+import { type RestoreRequest, step } from './restore-request.ts';
 import { type StagedState, stageRestore } from './restore-stage.ts';
 
 /** What a restore did. */
@@ -88,6 +89,7 @@ export async function restoreState(request: RestoreRequest): Promise<RestoreResu
     if (!isShared) await finish(load);
     const kept = await putInPlace(request, plan, clearance, isShared);
     if (isShared) {
+      step(request, 'store', 'taking the mark off the shared store');
       await finish(load);
       await settle(plan.place.data);
     }

@@ -80,7 +80,11 @@ export class LostSite {
   async start(): Promise<void> {
     this.program = startProgram(process.execPath, [
       PROGRAM,
-      ...['serve', '--policies', this.policies, '--data', this.data],
+      'serve',
+      '--policies',
+      this.policies,
+      '--data',
+      this.data,
     ]);
     const line = await this.program.line(/"event":\s*"ready"/, 20_000);
     const ready = JSON.parse(line) as { listeners: LostSite['listeners']; ca: string };
@@ -108,12 +112,7 @@ export class LostSite {
   }
 
   restore(archive: string, ...more: string[]) {
-    return this.zasov(
-      'restore',
-      archive,
-      ...['--identity', this.identity, '--policies', this.policies],
-      ...more,
-    );
+    return this.zasov('restore', archive, '--identity', this.identity, '--policies', this.policies, ...more);
   }
 
   /** A command of a person, with the person's own key. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import tap, { test } from 'tap';
 
 import { verifySignature } from '../../gateway/crypto/signing-key.ts';
-import { drillText } from '../../gateway/cli/backup-drill.ts';
+import { drillText } from '../../gateway/backup/drill-report.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { LostSite } from './lost-site.ts';
 
@@ -34,9 +34,12 @@ await test('a database is dumped with the state, destroyed, and restored with it
   const drilled = site.zasov('backup', 'drill', archive, '--identity', site.identity);
   t.equal(drilled.code, 0, drilled.stderr);
   const [name = ''] = readdirSync(join(site.target, 'drills'));
-  const { signature, ...report } = JSON.parse(
-    readFileSync(join(site.target, 'drills', name), 'utf8'),
-  ) as Parameters<typeof drillText>[0] & { signature: string };
+  const { signature, ...report } = JSON.parse(readFileSync(join(site.target, 'drills', name), 'utf8')) as {
+    signature: string;
+    signer: string;
+    took_ms: number;
+    audit_records: number;
+  };
   t.match(report, { format: 1, keys: 1, includes: [], includes_read: ['crm-db'] });
   t.ok(report.took_ms > 0 && report.audit_records > 0);
   t.ok(verifySignature(report.signer, drillText(report), signature), 'the report is signed');

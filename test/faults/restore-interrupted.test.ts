@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../support/start-gateway.ts';
 import { LostSite } from './lost-site.ts';
 
 /** What a restore tells before each of its parts: where it is killed. */
-const STEPS = ['target', 'state', 'admins', 'audit', 'secrets', 'publish', 'done'];
+const STEPS = ['target', 'state', 'admins', 'audit', 'secrets', 'publish', 'store', 'done'];
 
 /** Starts a restore and kills it as soon as it tells of a step. */
 async function killedAt(site: LostSite, archive: string, step: string): Promise<void> {

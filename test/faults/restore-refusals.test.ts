@@ -44,7 +44,7 @@ await test('an archive that is not what was written is refused, and nothing is w
         }),
       ),
     nothing: () => site.restore(changed(() => Buffer.alloc(0))),
-    'another recipient': () => site.zasov(...['restore', archive, '--identity', others.identity]),
+    'another recipient': () => site.zasov('restore', archive, '--identity', others.identity),
     'another signer': () => site.restore(foreign, '--signer', signer),
     'no archive at all': () => site.restore(join(site.target, 'nothing.age')),
     'no identity': () => site.zasov('restore', archive, '--identity', join(site.policies, 'policy.yaml')),

@@ -27,7 +27,11 @@ for (const store of ['embedded', 'redis'] as const)
     await signIn(after, 'vera');
     const proposed = site.person(
       'Anna',
-      ...['propose', 'replace_administrators', '--replace', 'Boris', '--with'],
+      'propose',
+      'replace_administrators',
+      '--replace',
+      'Boris',
+      '--with',
       site.fingerprint('Carl'),
     );
     t.equal(proposed.code, 0, proposed.stderr);
