@@ -1,11 +1,20 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+
+import { archiveName, newArchiveId } from '../../gateway/backup/archive-format.ts';
+import { collectEntries } from '../../gateway/backup/collect-entries.ts';
+import { openDirectoryTarget } from '../../gateway/backup/directory-target.ts';
+import { fetchDump, runDump } from '../../gateway/backup/include-source.ts';
+import { writeArchive } from '../../gateway/backup/write-archive.ts';
+import { loadPolicyAlone } from '../../gateway/policy/load-policy.ts';
+import { openStoreCopy } from '../../gateway/store/open-store-copy.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
 import { parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { createSigner, signerFingerprint } from '../../gateway/crypto/signing-key.ts';
 import { familyTransitions } from '../../gateway/session/rotate.ts';
-import { openStore } from '../../gateway/store/open-store.ts';
+import { openStore, type StoreChoice } from '../../gateway/store/open-store.ts';
 import type { RecordKind } from '../../gateway/store/record-store.ts';
 
 interface Place {
@@ -18,15 +27,16 @@ interface Place {
 
 /** STAND-IN. */
 export class BackupKit {
-  readonly recipient = '';
+  recipient = '';
   readonly #place: Place;
   #seq = 0;
-  #archives = 0;
   constructor(place: Place) {
     this.#place = place;
   }
   async makeIdentity(): Promise<void> {
-    writeFileSync(this.#place.identity, 'AGE-SECRET-KEY-1\n');
+    const identity = await generateX25519Identity();
+    this.recipient = await identityToRecipient(identity);
+    writeFileSync(this.#place.identity, `# kept in a safe\n${identity}\n`);
   }
   signer(): string {
     return signerFingerprint(this.#signer().publicKey);
@@ -37,17 +47,19 @@ export class BackupKit {
       'backup-signature',
     );
   }
-  async #store() {
+  #choice(): StoreChoice {
     const { redis } = this.#place;
+    if (redis === undefined) return { kind: 'embedded' };
+    return {
+      kind: 'redis',
+      place: { kind: 'single', url: `redis://127.0.0.1:${redis.port}` },
+      password: undefined,
+    };
+  }
+
+  async #store() {
     return await openStore({
-      choice:
-        redis === undefined
-          ? { kind: 'embedded' }
-          : {
-              kind: 'redis',
-              place: { kind: 'single', url: `redis://127.0.0.1:${redis.port}` },
-              password: undefined,
-            },
+      choice: this.#choice(),
       data: this.#place.data,
       environment: {},
       transitions: familyTransitions,
@@ -55,46 +67,55 @@ export class BackupKit {
       onUnreplicated: () => undefined,
     });
   }
-  async archive(_recipient?: string): Promise<string> {
+  /** Writes an archive as the gateway does. @param recipient somebody else's. @returns its path. */
+  async archive(recipient = this.recipient): Promise<string> {
     const { data, policies, target } = this.#place;
-    const out: string[] = [];
-    const put = (path: string, body: Buffer | string) =>
-      out.push(JSON.stringify({ path, body: Buffer.from(body).toString('base64') }));
-    put(
-      'zasov.json',
-      JSON.stringify({
+    const store = await openStoreCopy({ choice: this.#choice(), data, environment: {} });
+    const createdMs = Date.now();
+    const id = newArchiveId();
+    const name = archiveName({ kind: 'fleet', id, createdMs });
+    const signer = this.#signer();
+    const includes = loadPolicyAlone(policies);
+    const { stream } = writeArchive({
+      head: {
         format: 1,
-        id: 'abcdefgh',
+        id,
         kind: 'fleet',
-        created_ms: Date.now(),
-        version: 'x',
-        node: 'n',
+        created_ms: createdMs,
+        version: '0.1.0',
+        node: 'test',
         journal: { seq: this.#seq, hash: '' },
-        signer: this.#signer().publicKey,
+        signer: signer.publicKey,
         kids: ['1'],
+      },
+      entries: collectEntries({
+        data,
+        trail: join(data, 'audit'),
+        heads: join(data, 'audit-heads'),
+        policies: readdirSync(policies).map((file) => ({
+          name: file,
+          text: readFileSync(join(policies, file), 'utf8'),
+        })),
+        masterKey: readFileSync(join(data, 'master.key'), 'utf8'),
+        store,
+        includes: ('policy' in includes ? (includes.policy.backup?.include ?? []) : []).map(
+          ({ name: source, from, timeoutMs }) => ({
+            name: source,
+            open: () =>
+              'command' in from
+                ? runDump(from.command, { timeoutMs })
+                : fetchDump(from.url, undefined, { timeoutMs }),
+          }),
+        ),
       }),
-    );
-    put('secrets/master.key', readFileSync(join(data, 'master.key')));
-    for (const n of readdirSync(policies)) put('policies/' + n, readFileSync(join(policies, n)));
-    for (const e of readdirSync(data, { recursive: true, withFileTypes: true })) {
-      if (!e.isFile()) continue;
-      const p = join(e.parentPath, e.name).slice(data.length + 1);
-      if (!/\.db|audit|\.sock|\.lock|master.key|policies-in-force/.test(p))
-        put('data/' + p, readFileSync(join(data, p)));
-    }
-    for (const n of readdirSync(join(data, 'audit-heads')))
-      if (n.endsWith('.head')) put('audit/heads/' + n, readFileSync(join(data, 'audit-heads', n)));
-    for (const n of readdirSync(join(data, 'audit')))
-      put('audit/trail/' + n, readFileSync(join(data, 'audit', n)));
-    const store = await this.#store();
-    put('store/records-00001.jsonl', (await this.#records(store)).map((x) => JSON.stringify(x)).join('\n'));
-    put('store/keys-00001.jsonl', (await this.#keys(store)).map((x) => JSON.stringify(x)).join('\n'));
+      recipients: [recipient],
+      signer,
+    });
+    await openDirectoryTarget(target, { clock: systemClock }).put(name, stream);
     await store.close();
-    put('store/sessions-00001.jsonl', '');
-    const file = join(target, `zasov-2026112${this.#archives++}T030000Z-fleet-k3j5q2ab.age`);
-    writeFileSync(file, out.join('\n') + '\n"end"\n');
-    return file;
+    return join(target, name);
   }
+
   async journal(): Promise<void> {
     const store = await this.#store();
     const { data, target } = this.#place;

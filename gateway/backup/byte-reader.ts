@@ -1,0 +1,48 @@
+/** Reads a stream by numbers of bytes. */
+export class ByteReader {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #rest: Uint8Array = new Uint8Array();
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#chunks = source[Symbol.asyncIterator]();
+  }
+
+  /** So many bytes as they arrive; fewer at the end. */
+  async *take(bytes: number): AsyncGenerator<Uint8Array> {
+    for (let left = bytes; left > 0;) {
+      const chunk = await this.#next();
+      if (chunk === undefined) return;
+      const piece = chunk.subarray(0, left);
+      this.#rest = chunk.subarray(piece.length);
+      left -= piece.length;
+      yield piece;
+    }
+  }
+
+  /** So many bytes at once; fewer at the end. */
+  async read(bytes: number): Promise<Buffer> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.take(bytes)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  /** All that is left, which only its end is asked of. @returns whether it was zeros alone. */
+  async drain(): Promise<boolean> {
+    let isEmpty = true;
+    for (;;) {
+      const chunk = await this.#next();
+      if (chunk === undefined) return isEmpty;
+      isEmpty &&= chunk.every((byte) => byte === 0);
+      this.#rest = new Uint8Array();
+    }
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    if (this.#rest.length > 0) return this.#rest;
+    for (;;) {
+      const step = await this.#chunks.next();
+      if (step.done === true) return undefined;
+      if (step.value.length > 0) return step.value;
+    }
+  }
+}

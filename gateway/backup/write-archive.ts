@@ -1,0 +1,182 @@
+import { createHash, hash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { constants, createZstdCompress } from 'node:zlib';
+
+import { GatewayError } from '../core/gateway-error.ts';
+import type { Signer } from '../crypto/signing-key.ts';
+import type { ArchiveHead } from './archive-format.ts';
+import {
+  HEAD_PATH,
+  type Manifest,
+  MANIFEST_PATH,
+  type ManifestEntry,
+  type ManifestSection,
+  writeManifest,
+} from './archive-manifest.ts';
+import { encryptStream } from './encrypt.ts';
+import { padding, tarEnd, tarHeader } from './tar-format.ts';
+
+/** One thing that goes into an archive. */
+export type ArchiveEntry =
+  /** A file whose size is known: exactly so many bytes of it are taken. */
+  | { readonly path: string; readonly bytes: number; open(): AsyncIterable<Uint8Array> }
+  /** A stream of unknown length, in parts; `path` gets the number of the part. It must not be empty. */
+  | { readonly stream: (part: number) => string; open(): AsyncIterable<Uint8Array> }
+  /** Records, a line each; parts end with a line. */
+  | { readonly section: string; open(): AsyncIterable<string> };
+
+/** How far an archive has come. */
+export interface WriteProgress {
+  /** Before compression. */
+  readonly plainBytes: number;
+  readonly path: string;
+}
+
+/** What an archive is made of. */
+export interface WriteOptions {
+  readonly head: ArchiveHead;
+  readonly entries: AsyncIterable<ArchiveEntry> | Iterable<ArchiveEntry>;
+  readonly recipients: readonly string[];
+  readonly signer: Signer;
+  /** Takes the same tar before it is compressed; the archive waits for it. */
+  readonly onPlain?: (chunk: Uint8Array) => Promise<void> | void;
+  readonly onProgress?: (progress: WriteProgress) => void;
+}
+
+const PART_BYTES = 4 * 1024 * 1024;
+const LEVEL = 3;
+
+/**
+ * Writes an archive: a tar, compressed (zstd), encrypted (age). Nothing of it is held but a part of 4 MiB.
+ *
+ * @returns the encrypted stream, and the manifest once the stream is at its end.
+ */
+export function writeArchive(options: WriteOptions): {
+  readonly stream: AsyncIterable<Uint8Array>;
+  readonly manifest: () => Manifest;
+} {
+  const writer = new TarWriter(options);
+  const compress = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: LEVEL } });
+  const plain = Readable.from(writer.chunks(), { objectMode: false });
+  const compressed = plain.compose(compress) as AsyncIterable<Uint8Array>;
+  return {
+    stream: encryptStream(compressed, options.recipients),
+    manifest: () => writer.manifest,
+  };
+}
+
+class TarWriter {
+  readonly #options: WriteOptions;
+  readonly #entries: ManifestEntry[] = [];
+  readonly #sections: ManifestSection[] = [];
+  #plainBytes = 0;
+
+  constructor(options: WriteOptions) {
+    this.#options = options;
+  }
+
+  get manifest(): Manifest {
+    return { format: 1, id: this.#options.head.id, entries: this.#entries, sections: this.#sections };
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    const { onPlain, head, signer } = this.#options;
+    for await (const chunk of this.#tar(head, signer)) {
+      await onPlain?.(chunk);
+      yield chunk;
+    }
+  }
+
+  async *#tar(head: ArchiveHead, signer: Signer): AsyncGenerator<Uint8Array> {
+    yield* this.#whole(HEAD_PATH, Buffer.from(`${JSON.stringify(head)}\n`));
+    for await (const entry of this.#options.entries) {
+      if ('section' in entry) yield* this.#section(entry.section, entry.open());
+      else if ('stream' in entry) yield* this.#parts(entry.stream, entry.open());
+      else yield* this.#file(entry.path, entry.bytes, entry.open());
+    }
+    const text = Buffer.from(writeManifest(this.manifest, signer));
+    yield* this.#bytes(MANIFEST_PATH, text);
+    yield tarEnd();
+  }
+
+  async *#section(name: string, lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+    const digest = createHash('sha256');
+    let records = 0;
+    let part = 0;
+    let waiting: string[] = [];
+    let length = 0;
+    const path = () => `store/${name}-${String((part += 1)).padStart(5, '0')}.jsonl`;
+    for await (const line of lines) {
+      records += 1;
+      waiting.push(line, '\n');
+      length += line.length + 1;
+      // Lines are ASCII but for names; a part may be a little longer than meant.
+      if (length < PART_BYTES) continue;
+      const bytes = Buffer.from(waiting.join(''));
+      digest.update(bytes);
+      yield* this.#whole(path(), bytes);
+      waiting = [];
+      length = 0;
+    }
+    const rest = Buffer.from(waiting.join(''));
+    digest.update(rest);
+    if (rest.length > 0) yield* this.#whole(path(), rest);
+    this.#sections.push({ name, records, sha256: digest.digest('hex') });
+  }
+
+  async *#parts(path: (part: number) => string, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let part = 0;
+    let waiting: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of body) {
+      for (let from = 0; from < chunk.length;) {
+        const piece = chunk.subarray(from, from + PART_BYTES - length);
+        waiting.push(piece);
+        length += piece.length;
+        from += piece.length;
+        if (length < PART_BYTES) continue;
+        yield* this.#whole(path((part += 1)), Buffer.concat(waiting));
+        waiting = [];
+        length = 0;
+      }
+    }
+    if (length > 0) yield* this.#whole(path((part += 1)), Buffer.concat(waiting));
+  }
+
+  async *#file(path: string, bytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const digest = createHash('sha256');
+    let taken = 0;
+    yield this.#count(path, tarHeader(path, bytes, this.#options.head.created_ms));
+    for await (const chunk of body) {
+      const piece = chunk.subarray(0, bytes - taken);
+      if (piece.length === 0) break;
+      taken += piece.length;
+      digest.update(piece);
+      yield this.#count(path, piece);
+    }
+    if (taken !== bytes)
+      throw new GatewayError(
+        'backup_failed',
+        `${path} became shorter while it was copied: ${taken} of ${bytes} bytes`,
+      );
+    yield padding(bytes);
+    this.#entries.push({ path, bytes, sha256: digest.digest('hex') });
+  }
+
+  *#whole(path: string, bytes: Buffer): Generator<Uint8Array> {
+    this.#entries.push({ path, bytes: bytes.length, sha256: hash('sha256', bytes, 'hex') });
+    yield* this.#bytes(path, bytes);
+  }
+
+  *#bytes(path: string, bytes: Buffer): Generator<Uint8Array> {
+    yield tarHeader(path, bytes.length, this.#options.head.created_ms);
+    yield this.#count(path, bytes);
+    yield padding(bytes.length);
+  }
+
+  #count<T extends Uint8Array>(path: string, chunk: T): T {
+    this.#plainBytes += chunk.length;
+    this.#options.onProgress?.({ plainBytes: this.#plainBytes, path });
+    return chunk;
+  }
+}
