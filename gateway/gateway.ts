@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,7 @@ import {
 import { openFoundation } from './server/open-foundation.ts';
 import { openLoad } from './server/open-load.ts';
 import { openListeners } from './server/open-listeners.ts';
+import { Backups } from './server/open-backup.ts';
 import { openAdministration } from './server/open-administration.ts';
 import { openTraffic } from './server/open-traffic.ts';
 import { PolicyInForce, type PolicyReading } from './server/policy-in-force.ts';
@@ -173,6 +174,13 @@ async function prepareTraffic(
   return { inForce, pipeline, endpoint, authority, administration };
 }
 
+/** Starts the program that runs now once more, with a channel. */
+function launchProgram(command: string): ChildProcess {
+  return fork(process.argv[1] ?? '', [command], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+}
+
+const launchBackup = () => launchProgram('backup-worker');
+
 /** Serves in this process. */
 async function serveAlone(
   options: GatewayOptions,
@@ -191,7 +199,12 @@ async function serveAlone(
     takeAnonymous: (network, countHere) => countHere(network),
   });
   const { inForce, pipeline, endpoint, authority } = traffic;
-  const reload = () => inForce.reload({ pipeline, sessions, apiKeys, endpoint });
+  const backups = new Backups({ foundation, policy, policies: () => policies, launch: launchBackup });
+  const reload = async () => {
+    const result = await inForce.reload({ pipeline, sessions, apiKeys, endpoint });
+    backups.configure(inForce.policy);
+    return result;
+  };
   collectPrincipals(foundation);
   const open = await openListeners({ ...foundation, ...traffic });
   closers.push(() => open.close());
@@ -199,11 +212,14 @@ async function serveAlone(
     status: () => open.status(policies),
     reload,
     ...principalOperations(foundation),
+    ...backups.operations,
   });
+  backups.start();
   const failure = (message: string) => reportFailure(foundation, message);
   const changed = () => void reload().catch(failure('a reload failed'));
   closers.push(
     () => control.close(),
+    () => backups.stop(),
     foundation.tickets.follow((secret) => endpoint.rotateTickets(secret), failure('new ticket keys failed')),
     every(CERTIFICATES_MS, () => reload().catch(failure('renewing certificates failed'))),
     watchSources(policies, () => inForce, changed),
@@ -252,9 +268,8 @@ async function supervise(
       logFile: options.logFile,
       count,
       hub,
-      // The program that runs now, once more.
-      launch: () =>
-        fork(process.argv[1] ?? '', ['worker'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+      launch: () => launchProgram('worker'),
+      launchBackup,
       supervised: (made) => (supervisor = made),
     },
     closers,

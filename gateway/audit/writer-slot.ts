@@ -22,7 +22,7 @@ const SLOTS_LIMIT = 1000;
  */
 export function takeWriterSlot(heads: string): WriterSlot {
   mkdirSync(heads, { recursive: true, mode: 0o700 });
-  const node = nodeOf(join(heads, 'node.db'));
+  const node = nodeName(heads);
   for (let slot = 1; slot <= SLOTS_LIMIT; slot += 1) {
     const lock = tryLock(join(heads, `slot-${slot}.lock`));
     if (lock !== undefined) return { writer: `${node}-${slot}`, release: () => lock.close() };
@@ -30,8 +30,14 @@ export function takeWriterSlot(heads: string): WriterSlot {
   throw new Error(`more than ${SLOTS_LIMIT} processes write here`);
 }
 
-/** The name of the node, made by whichever process comes first. */
-function nodeOf(path: string): string {
+/**
+ * The name of the node whose data directory this is, made by whichever process comes first.
+ *
+ * @param heads where the heads are kept; made when missing. @throws as {@link takeWriterSlot}.
+ */
+export function nodeName(heads: string): string {
+  mkdirSync(heads, { recursive: true, mode: 0o700 });
+  const path = join(heads, 'node.db');
   ownFile(path);
   const file = new DatabaseSync(path, { timeout: 5000 });
   try {

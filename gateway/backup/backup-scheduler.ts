@@ -15,7 +15,7 @@ export interface ArchiveOrder {
 }
 
 /** Told of what becomes of backups. */
-interface BackupObserver {
+export interface BackupObserver {
   started(kind: ArchiveKind): void;
   done(kind: ArchiveKind, backup: FinishedBackup): void;
   failed(kind: ArchiveKind, error: unknown, failures: number): void;

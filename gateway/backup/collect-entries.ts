@@ -1,4 +1,4 @@
-import { createReadStream, type Dirent } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 
@@ -6,7 +6,7 @@ import type { StoreCopy } from '../store/store-copy.ts';
 import type { ArchiveEntry } from './write-archive.ts';
 
 /** A source that goes into an archive beside the state. */
-export interface IncludedSource {
+interface IncludedSource {
   readonly name: string;
   open(): AsyncIterable<Uint8Array>;
 }
@@ -52,8 +52,11 @@ export async function* collectEntries(from: Collection): AsyncGenerator<ArchiveE
   for (const entry of await filesOf(from.data, (path, entryName) => !isOwn(path, entryName, from)))
     yield { ...entry, path: `data/${entry.path}` };
   if (from.store !== undefined) yield* storeEntries(from.store);
-  for (const { name, open } of from.includes)
-    yield { stream: (part) => `include/${name}/${String(part).padStart(6, '0')}`, open };
+  for (const source of from.includes)
+    yield {
+      stream: (part) => `include/${source.name}/${String(part).padStart(6, '0')}`,
+      open: () => source.open(),
+    };
 }
 
 function* storeEntries(store: StoreCopy): Generator<ArchiveEntry> {
@@ -115,7 +118,7 @@ async function filesOf(
 
 async function readAll(directory: string, isWanted: (name: string) => boolean): Promise<[string, Buffer][]> {
   const names = await readdir(directory).catch(noneThere);
-  const wanted = (names as string[]).filter(isWanted).toSorted();
+  const wanted = names.filter(isWanted).toSorted();
   return await Promise.all(
     wanted.map(async (name): Promise<[string, Buffer]> => [
       basename(name),
@@ -124,9 +127,8 @@ async function readAll(directory: string, isWanted: (name: string) => boolean): 
   );
 }
 
-function noneThere(error: unknown): Dirent[] & string[] {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-    return [] as unknown as Dirent[] & string[];
+function noneThere(error: unknown): [] {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
   throw error;
 }
 

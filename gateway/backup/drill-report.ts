@@ -31,7 +31,7 @@ export function readDrillReport(text: string, signers: readonly string[]): Drill
   if (value === undefined || value.format !== 1 || !signers.includes(value.signer)) return undefined;
   const { signature, ...report } = value;
   if (typeof report.archive !== 'string' || typeof report.at_ms !== 'number') return undefined;
-  return verifySignature(report.signer, drillText(report), String(signature)) ? value : undefined;
+  return verifySignature(report.signer, drillText(report), signature) ? value : undefined;
 }
 
 function parse(text: string): DrillReport | undefined {

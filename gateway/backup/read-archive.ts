@@ -10,6 +10,7 @@ import {
   type Manifest,
   MANIFEST_PATH,
   type ManifestEntry,
+  type ManifestSection,
   readManifest,
   sectionOf,
 } from './archive-manifest.ts';
@@ -18,7 +19,7 @@ import { decryptStream } from './decrypt.ts';
 import { BLOCK_BYTES, paxName, readTarHeader } from './tar-format.ts';
 
 /** One entry as it is read. */
-export interface ReadEntry {
+interface ReadEntry {
   readonly path: string;
   readonly bytes: number;
   /** What is not read of it is passed over, and hashed all the same. */
@@ -146,12 +147,14 @@ class ArchiveCheck {
     }
     const missing = entries[this.#entries.length];
     if (missing !== undefined) throw damaged(`${missing.path} is missing`);
-    for (const { name, records, sha256 } of sections) {
-      const found = this.#sections.get(name);
-      const hash = (found?.digest ?? createHash('sha256')).digest('hex');
-      if (hash !== sha256 || (found?.records ?? 0) !== records)
-        throw damaged(`the records of "${name}" are not what the manifest says`);
-    }
+    for (const section of sections) this.#compareSection(section);
+  }
+
+  #compareSection({ name, records, sha256 }: ManifestSection): void {
+    const found = this.#sections.get(name);
+    const hash = (found?.digest ?? createHash('sha256')).digest('hex');
+    if (hash !== sha256 || (found?.records ?? 0) !== records)
+      throw damaged(`the records of "${name}" are not what the manifest says`);
   }
 
   async #visit(path: string, bytes: number, reader: ByteReader, visit: ArchiveVisitor): Promise<void> {

@@ -26,7 +26,7 @@ export type ArchiveEntry =
   | { readonly section: string; open(): AsyncIterable<string> };
 
 /** How far an archive has come. */
-export interface WriteProgress {
+interface WriteProgress {
   /** Before compression. */
   readonly plainBytes: number;
   readonly path: string;

@@ -14,12 +14,12 @@ import { openRestoreSource, readIdentityFile } from './restore-source.ts';
 import { VERSION } from './version.ts';
 
 /** How a drill is asked for. */
-export interface DrillFlags {
-  readonly identity: string | undefined;
-  readonly signer: string | undefined;
-  readonly journal: string | undefined;
+interface DrillFlags {
+  readonly identity?: string | undefined;
+  readonly signer?: string | undefined;
+  readonly journal?: string | undefined;
   /** Where there is room for all of it; default a temporary directory. */
-  readonly scratch: string | undefined;
+  readonly scratch?: string | undefined;
   /** Sources that are restored by their commands, as the policies in the archive say. */
   readonly withIncludes: readonly string[];
   readonly json: boolean;

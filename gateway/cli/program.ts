@@ -1,6 +1,8 @@
 import { didYouMean } from '../policy/did-you-mean.ts';
 import { ADMINS_USAGE, runAdmins } from './admins.ts';
 import { AUDIT_USAGE, runAudit } from './audit.ts';
+import { BACKUP_USAGE, runBackup } from './backup.ts';
+import { runBackupWorker } from './backup-worker.ts';
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
 import { runExplain } from './explain.ts';
@@ -80,6 +82,11 @@ const COMMANDS: Record<string, Command> = {
     usage: RESTORE_USAGE,
     run: runRestoreCommand,
   },
+  backup: {
+    summary: 'now, list, verify, drill, signer: encrypted copies on external storage',
+    usage: BACKUP_USAGE,
+    run: runBackup,
+  },
   ssh: { summary: 'tunnel to a server, for OpenSSH', usage: SSH_USAGE, run: runSsh },
   status: {
     summary: 'what a running gateway says of itself',
@@ -97,6 +104,7 @@ const COMMANDS: Record<string, Command> = {
     run: runSchema,
   },
   worker: { usage: 'zasov worker', run: runWorker },
+  'backup-worker': { usage: 'zasov backup-worker', run: runBackupWorker },
 };
 
 /**

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 
 import type { GatewayStatus } from '../server/control-api.ts';
+import { sizeText } from './backup-watch.ts';
 import { callControl } from './control-client.ts';
 import { table } from './table.ts';
 
@@ -43,9 +44,25 @@ function describe(status: GatewayStatus): string {
       'worker',
       `${pid}, ${connections} connections, ${open} requests open`,
     ]),
+    ...backupFacts(status.backup ?? null),
     ...status.certificates.map(({ host, expires_at }) => ['certificate', `${host} until ${expires_at}`]),
   ];
   return `${table(['fact', 'value'], facts)}\n\n${nodeTable(status)}`;
+}
+
+function backupFacts(backup: GatewayStatus['backup']): string[][] {
+  if (backup === null || backup === undefined) return [];
+  const { last, running, failure } = backup;
+  const made =
+    last === null ? 'none yet' : `${last.archive}, ${sizeText(last.bytes)}, snapshot of ${last.created_at}`;
+  return [
+    ['backup', made],
+    ...(failure === null ? [] : [['', `failed ${backup.failures} times since: ${failure}`]]),
+    ...(running === null ? [] : [['', `one is under way: ${running.phase}, ${sizeText(running.bytes)}`]]),
+    ['', `next at ${backup.next_at}, to ${backup.target}`],
+    ['', `last proved by a drill ${backup.last_drill_at ?? 'never'}`],
+    ...backup.warnings.map((warning) => ['', warning]),
+  ];
 }
 
 /** The nodes with what they say of themselves, for `status` and `explain`. */

@@ -1,4 +1,5 @@
 import { administrationMetrics } from './administration-metrics.ts';
+import { backupMetrics } from './backup-metrics.ts';
 import type { Counter, Histogram } from './metric-child.ts';
 import { loadMetrics } from './load-metrics.ts';
 import type { MetricRegistry } from './metric-registry.ts';
@@ -51,6 +52,7 @@ export function createGatewayMetrics(registry: MetricRegistry) {
     ...regionMetrics(registry),
     ...operationMetrics(registry),
     ...loadMetrics(registry),
+    ...backupMetrics(registry),
   };
 }
 

@@ -2,6 +2,15 @@ import type { CredentialOutcome } from '../pipeline/credential-change.ts';
 import type { SessionSummary } from '../session/session.ts';
 import type { AdminAnswer, approvalsView } from './admin-api.ts';
 import type { NodeView } from '../upstream/upstream-map.ts';
+import {
+  type BackupOperations,
+  type BackupStatus,
+  beginBackup,
+  beginVerify,
+  listArchives,
+  showBackup,
+  showRun,
+} from './control-backup.ts';
 import type { HeldPolicy } from './policy-guard.ts';
 import {
   importKeys,
@@ -38,10 +47,12 @@ export interface GatewayStatus {
   }[];
   readonly nodes: readonly NodeView[];
   readonly certificates: readonly { readonly host: string; readonly expires_at: string }[];
+  /** `null` where the policies ask for no backups. */
+  readonly backup?: BackupStatus | null;
 }
 
 /** What the control socket can do; given by the composition root. */
-export interface ControlOperations extends KeyOperations, RegionOperations {
+export interface ControlOperations extends KeyOperations, RegionOperations, BackupOperations {
   status(): Promise<GatewayStatus>;
   listSessions(filter: { account?: string; subject?: string }): Promise<SessionSummary[]>;
   revokeSession(id: string): Promise<boolean>;
@@ -69,7 +80,10 @@ type Operation = (
 
 /** Method and path (`*` is one segment) of every operation; `openapi.yaml` beside this file describes them. */
 const OPERATIONS: Record<string, Operation> = {
-  'GET /v1/status': async (operations) => ok(await operations.status()),
+  'GET /v1/status': async (operations) => {
+    const status = await operations.status();
+    return ok({ ...status, backup: await operations.backupStatus() });
+  },
   'GET /v1/sessions': async (operations, _parts, query) =>
     ok(await operations.listSessions(personFilter(query))),
   'DELETE /v1/sessions': async (operations, _parts, query) => {
@@ -105,6 +119,11 @@ const OPERATIONS: Record<string, Operation> = {
   'POST /v1/regions/*/seal': (operations, [id = '']) => changeRegion(operations, id, 'seal'),
   'POST /v1/regions/*/open': (operations, [id = '']) => changeRegion(operations, id, 'open'),
   'POST /v1/regions/*/unseal': async (operations, [id = '']) => refuseUnseal(operations, id),
+  'GET /v1/backup': (operations) => showBackup(operations),
+  'POST /v1/backup': (operations) => beginBackup(operations),
+  'POST /v1/backup/verify': (operations, _parts, _query, body) => beginVerify(operations, body),
+  'GET /v1/backup/archives': (operations) => listArchives(operations),
+  'GET /v1/backup/runs/*': async (operations, [id = '']) => showRun(operations, id),
   'POST /v1/reload': async (operations) => {
     const result = await operations.reload();
     return { status: result.ok ? 200 : 422, value: result };

@@ -20,6 +20,7 @@ import type { TicketSecrets } from '../tls/ticket-secrets.ts';
 import type { TlsEndpoint } from '../tls/tls-endpoint.ts';
 import type { Admins } from './open-admins.ts';
 import type { ControlOperations } from './control-api.ts';
+import type { BackupOperations } from './control-backup.ts';
 import { keyOperations } from './key-operations.ts';
 import { approvalsView, revokeCertificates } from './admin-api.ts';
 import { regionOperations } from './control-regions.ts';
@@ -81,7 +82,7 @@ export function principalOperations({
   admins,
   regions,
   audit,
-}: Foundation): Omit<ControlOperations, 'status' | 'reload'> {
+}: Foundation): Omit<ControlOperations, 'status' | 'reload' | keyof BackupOperations> {
   return {
     listSessions: async (filter) => {
       const people = await sessions.list(filter);

@@ -6,6 +6,7 @@ import { type Closers, every } from './closers.ts';
 import type { GatewayStatus } from './control-api.ts';
 import { startControlServer } from './control-server.ts';
 import { collectPrincipals, type Foundation, principalOperations, reportFailure } from './foundation.ts';
+import { Backups } from './open-backup.ts';
 import { NodePolicies } from './node-policies.ts';
 import type { ListenerOrigins } from './open-listeners.ts';
 import { startOpsServer } from './ops-server.ts';
@@ -28,6 +29,8 @@ export interface NodeSettings {
   readonly hub: RelayHub;
   /** Starts the process of a worker, with a channel. */
   launch(): ChildProcess;
+  /** The same for a process that makes an archive. */
+  launchBackup(): ChildProcess;
   /** Told once the workers can be: the hub reaches them through it. */
   supervised(supervisor: Supervisor): void;
 }
@@ -96,9 +99,16 @@ export async function serveNode(
     foundation.apiKeys.configure(policy);
     foundation.regions.configure(policy);
     foundation.admins.configure(policy);
+    backups.configure(policy);
     logger.setLevel(policy.logLevel);
     return result;
   };
+  const backups = new Backups({
+    foundation,
+    policy: policies.inForce.policy,
+    policies: () => policies.inForce.copy.path,
+    launch: () => settings.launchBackup(),
+  });
   collectPrincipals(foundation);
 
   const ops = await startOpsServer({
@@ -144,9 +154,12 @@ export async function serveNode(
     status,
     reload,
     ...principalOperations(foundation),
+    ...backups.operations,
   });
+  backups.start();
   closers.push(
     () => control.close(),
+    () => backups.stop(),
     every(TICK_MS, () => sessions.tick().catch(reportFailure(foundation, 'a session tick failed'))),
     every(TICK_MS, () => foundation.apiKeys.tick()),
     tickets.follow(
