@@ -67,7 +67,13 @@ export type KeyVerdict =
   | { readonly kind: 'live'; readonly key: LiveKey }
   | {
       readonly kind: 'refused';
-      readonly code: 'key_malformed' | 'key_unknown' | 'key_expired' | 'key_revoked' | 'key_rotated';
+      readonly code:
+        | 'key_malformed'
+        | 'key_unknown'
+        | 'key_expired'
+        | 'key_revoked'
+        | 'key_rotated'
+        | 'key_held';
       /** Only when the caller holds the right secret. */
       readonly id?: string | undefined;
     };

@@ -41,6 +41,8 @@ export interface KeyRecord {
   readonly warnedMs: number;
   readonly isExpiryTold: boolean;
   readonly notices: readonly PendingNotice[];
+  /** Since a restore that could not know what became of it; it opens nothing until it is released. */
+  readonly held?: true;
 }
 
 /** What {@link advance} did to a key. */

@@ -116,6 +116,13 @@ export class KeyVerifier {
     return UNKNOWN;
   }
 
+  #refuseHeld(text: string, id: string): KeyVerdict {
+    const known = this.#byText.get(text);
+    if (known !== undefined) this.#drop(known);
+    this.#keeper.observer.rejected('key_held');
+    return { kind: 'refused', code: 'key_held', id };
+  }
+
   /** The caller holds the right secret, and so may know what became of it. */
   #judge(text: string, kept: KeptKey, each: KeyGeneration, client: KeyClient): KeyVerdict {
     const { clock, settings, observer } = this.#keeper;
@@ -124,6 +131,7 @@ export class KeyVerifier {
     const state = stateOf(each, nowMs, settings.warnBeforeMs);
     const id = keyId(record.lineage, each.generation);
     if (state === 'active' || state === 'expiring') {
+      if (record.held === true) return this.#refuseHeld(text, id);
       if (this.#held.has(personOf(record.account, record.subject)))
         throw new GatewayError('store_unavailable', 'a change of credentials is not through yet', {
           retryAfterSeconds: 1,

@@ -55,13 +55,21 @@ export async function runBackup(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
   const [action, archive, ...rest] = positionals;
   const isAlone = archive === undefined && rest.length === 0;
+  if (action === 'drill') return await drill(values, archive, rest);
   if (action === 'now' && isAlone) return await backUp(values);
   if (action === 'list' && isAlone) return await list(values);
   if (action === 'verify' && rest.length === 0) return await verify(values, archive);
-  if (action === 'drill' && archive !== undefined && rest.length === 0)
-    return await runDrill(archive, { ...values, withIncludes: values['with-include'] });
   if (action === 'signer' && isAlone) return showSigner(values);
   throw new UsageError(BACKUP_USAGE);
+}
+
+async function drill(
+  flags: Flags & { readonly 'with-include': readonly string[] },
+  archive: string | undefined,
+  rest: readonly string[],
+): Promise<number> {
+  if (archive === undefined || rest.length > 0) throw new UsageError(BACKUP_USAGE);
+  return await runDrill(archive, { ...flags, withIncludes: flags['with-include'] });
 }
 
 async function backUp(flags: Flags): Promise<number> {

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   key_unknown: { status: 401, title: 'The API key is not known' },
   key_expired: { status: 401, title: 'The API key has expired' },
   key_revoked: { status: 401, title: 'The API key was revoked' },
+  key_held: { status: 401, title: 'The API key is on hold until it was looked at' },
   key_rotated: { status: 401, title: 'The API key was replaced by a newer one' },
   key_scope: { status: 403, title: 'The API key is not for this' },
   key_network: { status: 403, title: 'The API key is not for this network' },

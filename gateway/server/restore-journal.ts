@@ -1,6 +1,7 @@
-import type { JournalPosition } from '../backup/archive-format.ts';
+import type { ArchiveHead } from '../backup/archive-format.ts';
 import { type JournalSegment, type JournalVerdict, readJournal } from '../backup/journal-reader.ts';
 import type { JournalDigest } from '../backup/restore-load.ts';
+import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { RestoreRequest } from './restore-request.ts';
 
 /** What the journal that goes with an archive is worth. */
@@ -32,11 +33,11 @@ const SILENT_MS = 120_000;
 /** Reads all of the journal behind an archive: every segment, its signature and its place. Writes nothing. */
 export async function inspectJournal(
   request: Pick<RestoreRequest, 'journal' | 'keys' | 'lostAtMs' | 'agree' | 'clock'>,
-  from: JournalPosition,
+  { journal: from, signer }: Pick<ArchiveHead, 'journal' | 'signer'>,
 ): Promise<JournalFindings> {
   const keys = new Map<string, number>();
   const heads = new Map<string, { writer: string; seq: number; hash: string }>();
-  const verdict = await eachSegment(request, from, (segment) => {
+  const verdict = await eachSegment(request, { journal: from, signer }, (segment) => {
     for (const { lineage, version } of segment.keys)
       keys.set(lineage, Math.max(version, keys.get(lineage) ?? 0));
     for (const head of segment.audit.flatMap(({ text }) => headsOf(text)))
@@ -70,7 +71,7 @@ async function reachesLoss(
 /** Goes through the segments of the journal behind an archive. */
 export async function eachSegment(
   { journal, keys }: Pick<RestoreRequest, 'journal' | 'keys'>,
-  from: JournalPosition,
+  { journal: from, signer }: Pick<ArchiveHead, 'journal' | 'signer'>,
   take: (segment: JournalSegment) => Promise<void> | void,
 ): Promise<JournalVerdict> {
   if (journal === undefined)
@@ -80,7 +81,12 @@ export async function eachSegment(
       last_seq: from.seq,
       problems: ['there is no journal: --journal names its directory'],
     };
-  const reading = readJournal({ target: journal, from, ...keys });
+  const reading = readJournal({
+    target: journal,
+    from,
+    identities: keys.identities,
+    signer: signerFingerprint(signer),
+  });
   for await (const segment of reading.segments()) await take(segment);
   return reading.verdict();
 }

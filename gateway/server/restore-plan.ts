@@ -47,7 +47,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
     `${source.name} is whole: made ${new Date(head.created_ms).toISOString()} by ${head.node}, version ${head.version}, sha256:${archive.sha256}`,
   );
   await trustSigner(request, signerFingerprint(head.signer));
-  const journal = head.kind === 'node' ? NO_JOURNAL : await inspectJournal(request, head.journal);
+  const journal = head.kind === 'node' ? NO_JOURNAL : await inspectJournal(request, head);
   for (const problem of journal.problems)
     request.report({ event: 'warning', step: 'journal', says: problem });
   step(request, 'journal', journal.says);

@@ -76,7 +76,7 @@ export async function stageRestore(parts: StageParts): Promise<StagedState> {
     request.report({ event: 'progress', step: 'state', bytes, of: request.source.bytes }),
   );
   if (archive.head.kind === 'fleet')
-    await eachSegment(request, archive.head.journal, (segment) => restored.takeSegment(segment));
+    await eachSegment(request, archive.head, (segment) => restored.takeSegment(segment));
   const epoch = await finishRecords(parts, restored.records);
   await restored.putKept();
   await verifyMaster(keyring, staging, undefined);

@@ -28,6 +28,7 @@ await test('a database is dumped with the state, destroyed, and restored with it
   site.include([{ name: 'crm-db', dump, restore }]);
   const key = site.issue('olga');
   const archive = await site.kit.archive();
+  await site.kit.journal();
   postgres.sql('postgres', 'DROP DATABASE crm');
   await site.lose();
 

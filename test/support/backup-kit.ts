@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
@@ -6,6 +6,8 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { archiveName, newArchiveId } from '../../gateway/backup/archive-format.ts';
 import { collectEntries } from '../../gateway/backup/collect-entries.ts';
 import { openDirectoryTarget } from '../../gateway/backup/directory-target.ts';
+import { encryptBytes } from '../../gateway/backup/encrypt.ts';
+import { segmentText } from '../../gateway/backup/journal-reader.ts';
 import { fetchDump, runDump } from '../../gateway/backup/include-source.ts';
 import { writeArchive } from '../../gateway/backup/write-archive.ts';
 import { loadPolicyAlone } from '../../gateway/policy/load-policy.ts';
@@ -25,11 +27,12 @@ interface Place {
   readonly redis: { readonly port: number } | undefined;
 }
 
-/** STAND-IN. */
+/** Writes archives and segments of the journal of a running gateway, in the manner of its own processes. */
 export class BackupKit {
   recipient = '';
   readonly #place: Place;
   #seq = 0;
+  #hash = '';
   constructor(place: Place) {
     this.#place = place;
   }
@@ -84,7 +87,7 @@ export class BackupKit {
         created_ms: createdMs,
         version: '0.1.0',
         node: 'test',
-        journal: { seq: this.#seq, hash: '' },
+        journal: { seq: this.#seq, hash: this.#hash },
         signer: signer.publicKey,
         kids: ['1'],
       },
@@ -119,26 +122,28 @@ export class BackupKit {
   async journal(): Promise<void> {
     const store = await this.#store();
     const { data, target } = this.#place;
+    const signer = this.#signer();
     const segment = {
+      format: 1 as const,
+      seq: this.#seq + 1,
+      prev: this.#hash,
       at_ms: Date.now(),
       keys: await this.#keys(store),
       records: await this.#records(store),
       audit: readdirSync(join(data, 'audit-heads'))
-        .filter((n) => n.endsWith('.head'))
+        .filter((name) => name.endsWith('.head'))
         .map((name) => ({ name, text: readFileSync(join(data, 'audit-heads', name), 'utf8') })),
+      signer: signer.publicKey,
     };
     await store.close();
     mkdirSync(join(target, 'journal'), { recursive: true });
-    const text = JSON.stringify(segment);
-    writeFileSync(
-      join(
-        target,
-        'journal',
-        `${String(++this.#seq).padStart(12, '0')}-${createHash('sha256').update(text).digest('hex').slice(0, 8)}.age`,
-      ),
-      text,
-    );
+    const text = JSON.stringify({ ...segment, signature: signer.sign(segmentText(segment)) });
+    this.#seq += 1;
+    this.#hash = hash('sha256', text, 'hex');
+    const name = `${String(this.#seq).padStart(12, '0')}-${this.#hash.slice(0, 8)}.age`;
+    writeFileSync(join(target, 'journal', name), await encryptBytes(Buffer.from(text), [this.recipient]));
   }
+
   async #keys(store: Awaited<ReturnType<typeof openStore>>) {
     return (await store.keys.list()).map((x) => ({
       lineage: x.lineage,
