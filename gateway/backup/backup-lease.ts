@@ -37,7 +37,7 @@ export interface BackupLeaseOptions {
   readonly box: SealedBox;
   /** The record: one for the fleet, or one for each node. */
   readonly id: string;
-  /** The holder's name, for messages. */
+  /** The node's name: no other process has it at the same time. */
   readonly name: string;
   readonly clock: Clock;
 }
@@ -76,7 +76,8 @@ export class BackupLease {
   /** Whether somebody else is at a backup, as far as can be seen from here. */
   isTaken(facts: BackupFacts): boolean {
     const { holder } = facts;
-    if (holder === undefined || holder.token === this.#held?.token) return false;
+    // One process runs on a data directory: a holder of this name that is not this one died before it.
+    if (holder === undefined || holder.name === this.#options.name) return false;
     const nowMs = this.#options.clock.now();
     return nowMs - this.#seen.atMs < LEASE_MS && nowMs < holder.untilMs + CLOCKS_APART_MS;
   }

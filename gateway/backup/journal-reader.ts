@@ -1,158 +1,179 @@
-import { hash } from 'node:crypto';
-
-import { canonicalJson, type JsonValue } from '../core/canonical-json.ts';
 import { GatewayError } from '../core/gateway-error.ts';
-import { signerFingerprint, verifySignature } from '../crypto/signing-key.ts';
-import type { StoredKey } from '../store/key-store.ts';
-import type { StoredRecord } from '../store/record-store.ts';
+import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { JournalPosition } from './archive-format.ts';
 import type { BackupTarget } from './backup-target.ts';
 import { decryptBytes } from './decrypt.ts';
-import { parseKey, parseRecord } from './restore-records.ts';
+import {
+  JOURNAL_FOLDER,
+  type JournalHead,
+  type ReadSegment,
+  readSegment,
+  segmentName,
+  segmentNumber,
+} from './journal-segment.ts';
+import type { StoredKey } from '../store/key-store.ts';
+import type { StoredRecord } from '../store/record-store.ts';
 
-/** What changed in a few seconds between two archives. */
+/** What one segment of a journal tells. */
 export interface JournalSegment {
   readonly keys: readonly StoredKey[];
   readonly records: readonly StoredRecord[];
-  /** Heads of the audit chains, as their files had them. */
-  readonly audit: readonly { readonly name: string; readonly text: string }[];
+  readonly audit: readonly JournalHead[];
 }
 
-/** What a journal is worth. */
+/** What the journal behind an archive is worth. */
 export interface JournalVerdict {
-  /** Whether no segment is missing, damaged, out of its place or of somebody else. */
+  /** Whether every segment from the archive to the last one is there, whole, signed and in its place. */
   readonly intact: boolean;
-  /** When its last segment was written. */
+  /** When the last one was made, ms since the epoch; 0 when there is none. */
   readonly through_ms: number;
   readonly last_seq: number;
   readonly problems: readonly string[];
 }
 
-/** Where a journal is and whose it must be. */
-export interface JournalPlace {
-  readonly target: BackupTarget;
-  /** The last segment that the archive has already. */
+/** What a journal is read with. */
+export interface JournalReaderOptions {
+  readonly target: Pick<BackupTarget, 'list' | 'read'>;
+  /** Where the archive found it. */
   readonly from: JournalPosition;
   readonly identities: readonly string[];
-  /** Fingerprint of the key that every segment must be signed with. */
-  readonly signer: string;
+  /** Fingerprint of the key that it must be signed with: the archive's. */
+  readonly signer?: string | undefined;
 }
 
-/** A segment as it is written: base64 for bytes, as in an archive. */
-export interface WrittenSegment {
-  readonly format: 1;
-  readonly seq: number;
-  /** SHA-256 of the text of the segment before, hexadecimal; empty in the first. */
-  readonly prev: string;
-  readonly at_ms: number;
-  readonly keys: readonly unknown[];
-  readonly records: readonly unknown[];
-  readonly audit: readonly { readonly name: string; readonly text: string }[];
-  /** SubjectPublicKeyInfo in base64. */
-  readonly signer: string;
-  readonly signature: string;
-}
-
-const NAME = /^journal\/(\d{12})-[0-9a-z]{8}\.age$/;
-
-/** What the signature of a segment is made over. */
-export function segmentText(segment: Omit<WrittenSegment, 'signature'>): string {
-  return `zasov journal segment\n${canonicalJson(segment as unknown as JsonValue)}`;
-}
+/** A segment is a few records; one that claims to be longer is none. */
+const LONGEST_BYTES = 64 * 1024 * 1024;
+/** So many problems are told in full. */
+const TOLD = 20;
 
 /**
- * Reads the segments behind an archive in their order. What can be read is given, whatever else is wrong: the verdict,
- * which is whole at the end, says whether it was everything.
+ * Reads the journal behind an archive. Everything that can be read and is signed is given, in order, also past a gap:
+ * a higher version of a key never makes a revoked one live. What the whole is worth is known at the end.
  *
- * @throws GatewayError `backup_failed` when the target cannot be read.
+ * @throws GatewayError `backup_failed` when the target cannot be asked.
  */
-export function readJournal(place: JournalPlace): {
-  segments(): AsyncGenerator<JournalSegment>;
+export function readJournal(options: JournalReaderOptions): {
+  segments(): AsyncIterable<JournalSegment>;
   verdict(): JournalVerdict;
 } {
-  const reading = new JournalReading(place);
-  return { segments: () => reading.segments(), verdict: () => reading.verdict };
+  const reader = new JournalReader(options);
+  return { segments: () => reader.segments(), verdict: () => reader.verdict() };
 }
 
-class JournalReading {
-  readonly #place: JournalPlace;
+class JournalReader {
+  readonly #options: JournalReaderOptions;
   readonly #problems: string[] = [];
-  /** Hashes of the segments of the last number: two processes may have written one each, and one of them goes on. */
-  #hashes: string[];
-  #seq: number;
+  readonly #strays: { readonly name: string; readonly chain: string }[] = [];
+  #chain: string | undefined;
+  #lastSeq: number;
   #throughMs = 0;
-  #count = 0;
+  /** Hashes of what a next segment may follow. */
+  #ends: ReadonlySet<string>;
 
-  constructor(place: JournalPlace) {
-    this.#place = place;
-    this.#hashes = [place.from.hash];
-    this.#seq = place.from.seq;
-  }
-
-  get verdict(): JournalVerdict {
-    const problems =
-      this.#count === 0 ? [...this.#problems, 'there is no journal behind the archive'] : this.#problems;
-    return { intact: problems.length === 0, through_ms: this.#throughMs, last_seq: this.#seq, problems };
+  constructor(options: JournalReaderOptions) {
+    this.#options = options;
+    this.#lastSeq = options.from.seq;
+    this.#ends = new Set([options.from.hash]);
   }
 
   async *segments(): AsyncGenerator<JournalSegment> {
-    const { target, from } = this.#place;
-    const before: string[] = [];
-    for (const { name } of await target.list('journal/')) {
-      const seq = Number(NAME.exec(name)?.[1] ?? 0);
-      if (seq <= from.seq) continue;
-      this.#count += 1;
-      if (seq > this.#seq + 1)
-        this.#problems.push(`${missing(this.#seq + 1, seq - 1)} of the journal missing`);
-      if (seq > this.#seq) before.splice(0, before.length, ...this.#hashes);
-      const read = await this.#read(name, seq, seq > this.#seq + 1 ? undefined : before);
-      if (seq > this.#seq) this.#hashes = [];
-      this.#seq = seq;
-      if (read === undefined) continue;
-      this.#hashes.push(read.hash);
-      this.#throughMs = Math.max(this.#throughMs, read.segment.at_ms);
-      yield {
-        keys: read.segment.keys.map(parseKey),
-        records: read.segment.records.map(parseRecord),
-        audit: read.segment.audit,
-      };
+    const { target, from } = this.#options;
+    const groups = new Map<number, string[]>();
+    for (const { name } of await target.list(JOURNAL_FOLDER)) {
+      const seq = segmentNumber(name);
+      if (seq === undefined || seq < from.seq) continue;
+      groups.set(seq, [...(groups.get(seq) ?? []), name]);
+    }
+    await this.#findChain(groups.get(from.seq) ?? []);
+    groups.delete(from.seq);
+    for (const [seq, names] of [...groups].toSorted(([one], [other]) => one - other))
+      yield* this.#group(seq, names);
+  }
+
+  verdict(): JournalVerdict {
+    const problems = [
+      ...this.#problems,
+      ...this.#strays
+        .filter(({ chain }) => chain === this.#chain)
+        .map(({ name }) => `${name} does not follow the segment before it`),
+    ];
+    if (this.#throughMs === 0) problems.push('there is no journal behind the archive');
+    const told = problems.slice(0, TOLD);
+    if (problems.length > TOLD) told.push(`and ${problems.length - TOLD} more`);
+    const isIntact = problems.length === 0;
+    return { intact: isIntact, through_ms: this.#throughMs, last_seq: this.#lastSeq, problems: told };
+  }
+
+  /** The segment that the archive names tells which chain is meant, where a restore began another one. */
+  async #findChain(names: readonly string[]): Promise<void> {
+    const { seq, hash } = this.#options.from;
+    if (seq === 0 || !names.includes(segmentName(seq, hash))) return;
+    const found = await this.#read(segmentName(seq, hash), seq);
+    if (typeof found === 'object' && found.hash === hash) {
+      this.#chain = found.chain;
+      this.#throughMs = found.atMs;
     }
   }
 
-  async #read(name: string, seq: number, before: readonly string[] | undefined) {
+  async *#group(seq: number, names: readonly string[]): AsyncGenerator<JournalSegment> {
+    const read: ReadSegment[] = [];
+    for (const name of names) {
+      const found = await this.#read(name, seq);
+      if (typeof found === 'object') read.push(found);
+      else this.#problems.push(`${name} ${found}`);
+    }
+    const isNext = seq === this.#lastSeq + 1;
+    const linked = isNext ? read.filter(({ prev }) => this.#ends.has(prev)) : [];
+    this.#chain ??= linked[0]?.chain;
+    const ours = read.filter(({ chain }) => this.#chain === undefined || chain === this.#chain);
+    // All of another chain: what was before a restore, and none of this archive's business.
+    if (ours.length === 0 && read.length === names.length) return;
+    if (linked.length === 0) this.#problems.push(this.#gap(seq, isNext));
+    else
+      for (const each of ours)
+        if (!linked.includes(each))
+          this.#strays.push({ name: segmentName(seq, each.hash), chain: each.chain });
+    this.#lastSeq = seq;
+    this.#ends = new Set(ours.map(({ hash }) => hash));
+    for (const each of ours) {
+      this.#throughMs = Math.max(this.#throughMs, each.atMs);
+      yield each;
+    }
+  }
+
+  #gap(seq: number, isNext: boolean): string {
+    if (isNext) return `segment ${seq} does not follow what is before it`;
+    const [first, last] = [this.#lastSeq + 1, seq - 1];
+    return first === last ? `segment ${first} is missing` : `segments ${first} to ${last} are missing`;
+  }
+
+  /** @returns the segment, or what is wrong with it. */
+  async #read(name: string, seq: number): Promise<ReadSegment | string> {
+    const { target, identities, signer } = this.#options;
+    const sealed = await gather(target.read(name));
+    if (sealed === undefined) return 'is longer than a segment can be';
+    let text: string;
     try {
-      const text = await this.#textOf(name);
-      const segment = JSON.parse(text) as WrittenSegment;
-      const doubt = this.#doubt(segment, seq, before);
-      if (doubt === undefined) return { segment, hash: hash('sha256', text, 'hex') };
-      this.#problems.push(`${name} ${doubt}`);
+      text = Buffer.from(await decryptBytes(sealed, identities)).toString();
     } catch (error) {
-      if (error instanceof GatewayError && error.code === 'backup_failed') throw error;
-      this.#problems.push(
-        `${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      return `cannot be opened: ${error instanceof GatewayError ? error.message : 'it is damaged'}`;
     }
-    return undefined;
-  }
-
-  #doubt(segment: WrittenSegment, seq: number, before: readonly string[] | undefined): string | undefined {
-    const { signature, ...rest } = segment;
-    const isOurs = signerFingerprint(rest.signer) === this.#place.signer;
-    if (!isOurs || !verifySignature(rest.signer, segmentText(rest), signature))
-      return 'is not signed by the gateway of the archive';
-    if (rest.seq !== seq) return `is another one: ${rest.seq}`;
-    const follows = before === undefined || before.includes(rest.prev);
-    return follows ? undefined : 'does not follow the one before it';
-  }
-
-  async #textOf(name: string): Promise<string> {
-    const { target, identities } = this.#place;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of target.read(name)) chunks.push(chunk);
-    return Buffer.from(await decryptBytes(Buffer.concat(chunks), identities)).toString();
+    const segment = readSegment(text);
+    if (segment === undefined) return 'is no segment, or its signature is wrong';
+    if (signer !== undefined && signerFingerprint(segment.signer) !== signer)
+      return 'was signed by somebody else';
+    if (segment.seq !== seq || segmentName(seq, segment.hash) !== name) return 'stands under another name';
+    return segment;
   }
 }
 
-function missing(from: number, to: number): string {
-  return from === to ? `segment ${from} is` : `segments ${from} to ${to} are`;
+async function gather(body: AsyncIterable<Uint8Array>): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > LONGEST_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }

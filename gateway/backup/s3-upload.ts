@@ -22,7 +22,7 @@ export interface S3Uploaded extends WrittenObject {
 }
 
 /** Every service takes parts of this size, all alike but the last, and 10,000 of them. Two are in memory. */
-const PART_BYTES = 16 * 1024 * 1024;
+const PART_BYTES = 12 * 1024 * 1024;
 const PARTS_LIMIT = 10_000;
 const GIVE_UP_MS = 10_000;
 const PERMISSION = 's3:PutObject';
@@ -74,10 +74,9 @@ async function* cutParts(
   sum: ReturnType<typeof createHash>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Part, undefined> {
-  // The first one grows with what comes: most of what is written is small.
-  let piled: Uint8Array[] = [];
-  let buffers: Buffer[] = [];
-  let turn = 0;
+  // Memory that is not written to costs nothing, and most of what is uploaded is small.
+  let filling: Buffer = Buffer.allocUnsafeSlow(PART_BYTES);
+  let other: Buffer | undefined;
   let filled = 0;
   for await (const chunk of body) {
     signal?.throwIfAborted();
@@ -85,26 +84,18 @@ async function* cutParts(
     let rest: Uint8Array = chunk;
     while (rest.length > 0) {
       if (filled === PART_BYTES) {
-        yield { bytes: whole(piled, buffers[turn]), isLast: false };
-        if (buffers.length === 0)
-          buffers = [Buffer.allocUnsafeSlow(PART_BYTES), Buffer.allocUnsafeSlow(PART_BYTES)];
-        [piled, turn, filled] = [[], 1 - turn, 0];
+        yield { bytes: filling, isLast: false };
+        [filling, other, filled] = [other ?? Buffer.allocUnsafeSlow(PART_BYTES), filling, 0];
       }
       const piece = rest.subarray(0, PART_BYTES - filled);
-      const buffer = buffers[turn];
-      if (buffer === undefined) piled.push(Buffer.from(piece));
-      else buffer.set(piece, filled);
+      filling.set(piece, filled);
       filled += piece.length;
       rest = rest.subarray(piece.length);
     }
   }
   signal?.throwIfAborted();
-  yield { bytes: whole(piled, buffers[turn]?.subarray(0, filled)), isLast: true };
+  yield { bytes: filling.subarray(0, filled), isLast: true };
   return undefined;
-}
-
-function whole(piled: readonly Uint8Array[], buffer: Buffer | undefined): Buffer {
-  return buffer ?? Buffer.concat(piled);
 }
 
 function md5(bytes: Uint8Array): string {

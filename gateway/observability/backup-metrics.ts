@@ -1,6 +1,6 @@
 import type { MetricRegistry } from './metric-registry.ts';
 
-/** Declares the metrics of backups. Without a backup section no gauge of them has a value. */
+/** Declares the metrics of backups. Without a backup section all gauges stay 0. */
 export function backupMetrics(registry: MetricRegistry) {
   return {
     backupLastSuccess: registry.gauge({

@@ -30,10 +30,6 @@ const WAITING: readonly Gap[] = [
     says: 'admin_access.passkey require: there are no passkeys yet; the certificate alone opens',
     isAsked: ({ admins, admin_access: { passkey } }) => admins !== undefined && passkey === 'require',
   },
-  {
-    says: 'backup: nothing is copied yet; copy the data directory yourself',
-    isAsked: (all) => all.backup !== undefined,
-  },
 ];
 
 /** Says which settings of a valid set this version does not act on, so that nobody relies on them by mistake. */

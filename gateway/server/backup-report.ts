@@ -1,3 +1,4 @@
+import { parseArchiveName } from '../backup/archive-format.ts';
 import type { BackupFacts } from '../backup/backup-lease.ts';
 import type { BackupObserver } from '../backup/backup-scheduler.ts';
 import type { DrillReport } from '../backup/drill-report.ts';
@@ -21,8 +22,10 @@ export function reportBackups({ audit, logger, metrics }: Reporters): BackupObse
       audit.note({ event: 'backup.started', facts: { kind } });
     },
     done: (kind, { archive, bytes, sha256, seconds }) => {
-      logger.info('a backup is done, read back and named', { kind, archive, bytes, sha256, seconds });
-      audit.note({ event: 'backup.done', facts: { kind, archive, bytes, sha256 } });
+      // The whole name looks like a token, which logs and the trail cover up.
+      const id = parseArchiveName(archive)?.id;
+      logger.info('a backup is done, read back and named', { kind, id, bytes, sha256, seconds });
+      audit.note({ event: 'backup.done', facts: { kind, id, bytes, sha256 } });
     },
     failed: (kind, error, failures) => {
       const reason = reasonOf(error);
@@ -50,7 +53,7 @@ export interface BackupMeasures {
   readonly journalLagMs: number | undefined;
 }
 
-/** Sets the gauges before a scrape; without measures they have no value. */
+/** Sets the gauges before a scrape; without measures they are 0. */
 export function collectBackups(
   metrics: GatewayMetrics,
   clock: Clock,

@@ -63,6 +63,15 @@ await test('a dead holder is followed by another one when its lease has run out,
   t.equal(await other.take(), true);
 });
 
+await test('the next process of a node that was killed need not wait', async (t) => {
+  const { node } = fleet(t);
+  const killed = node('one');
+  await killed.take();
+  const next = node('one');
+  t.equal(await next.take(), true);
+  t.equal(await killed.finish(DONE), false);
+});
+
 await test('a holder that was paused neither renews nor finishes as the second one', async (t) => {
   const { node, clock } = fleet(t);
   const [paused, other] = [node('paused'), node('other')];

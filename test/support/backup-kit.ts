@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
@@ -7,7 +6,7 @@ import { archiveName, newArchiveId } from '../../gateway/backup/archive-format.t
 import { collectEntries } from '../../gateway/backup/collect-entries.ts';
 import { openDirectoryTarget } from '../../gateway/backup/directory-target.ts';
 import { encryptBytes } from '../../gateway/backup/encrypt.ts';
-import { segmentText } from '../../gateway/backup/journal-reader.ts';
+import { JOURNALED_KINDS, segmentName, writeSegment } from '../../gateway/backup/journal-segment.ts';
 import { fetchDump, runDump } from '../../gateway/backup/include-source.ts';
 import { writeArchive } from '../../gateway/backup/write-archive.ts';
 import { loadPolicyAlone } from '../../gateway/policy/load-policy.ts';
@@ -17,7 +16,6 @@ import { parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { createSigner, signerFingerprint } from '../../gateway/crypto/signing-key.ts';
 import { familyTransitions } from '../../gateway/session/rotate.ts';
 import { openStore, type StoreChoice } from '../../gateway/store/open-store.ts';
-import type { RecordKind } from '../../gateway/store/record-store.ts';
 
 interface Place {
   readonly data: string;
@@ -122,45 +120,24 @@ export class BackupKit {
   async journal(): Promise<void> {
     const store = await this.#store();
     const { data, target } = this.#place;
-    const signer = this.#signer();
-    const segment = {
-      format: 1 as const,
+    const kinds = await Promise.all(JOURNALED_KINDS.map((kind) => store.records.list(kind)));
+    const content = {
+      chain: 'test',
       seq: this.#seq + 1,
       prev: this.#hash,
-      at_ms: Date.now(),
-      keys: await this.#keys(store),
-      records: await this.#records(store),
+      atMs: Date.now(),
+      keys: await store.keys.list(),
+      records: kinds.flat(),
       audit: readdirSync(join(data, 'audit-heads'))
         .filter((name) => name.endsWith('.head'))
         .map((name) => ({ name, text: readFileSync(join(data, 'audit-heads', name), 'utf8') })),
-      signer: signer.publicKey,
     };
     await store.close();
-    mkdirSync(join(target, 'journal'), { recursive: true });
-    const text = JSON.stringify({ ...segment, signature: signer.sign(segmentText(segment)) });
+    const segment = writeSegment(content, this.#signer());
     this.#seq += 1;
-    this.#hash = hash('sha256', text, 'hex');
-    const name = `${String(this.#seq).padStart(12, '0')}-${this.#hash.slice(0, 8)}.age`;
-    writeFileSync(join(target, 'journal', name), await encryptBytes(Buffer.from(text), [this.recipient]));
-  }
-
-  async #keys(store: Awaited<ReturnType<typeof openStore>>) {
-    return (await store.keys.list()).map((x) => ({
-      lineage: x.lineage,
-      version: x.version,
-      person: x.person,
-      due_ms: x.dueMs,
-      body: Buffer.from(x.body).toString('base64'),
-    }));
-  }
-  async #records(store: Awaited<ReturnType<typeof openStore>>) {
-    const kinds: RecordKind[] = ['admin', 'proposal', 'region', 'restore', 'alarm', 'lease'];
-    const all = await Promise.all(kinds.map((kind) => store.records.list(kind)));
-    return all.flat().map((x) => ({
-      kind: x.kind,
-      id: x.id,
-      version: x.version,
-      body: Buffer.from(x.body).toString('base64'),
-    }));
+    this.#hash = segment.hash;
+    mkdirSync(join(target, 'journal'), { recursive: true });
+    const sealed = await encryptBytes(Buffer.from(segment.text), [this.recipient]);
+    writeFileSync(join(target, segmentName(this.#seq, segment.hash)), sealed);
   }
 }
