@@ -1,7 +1,10 @@
 import type { NetworkList } from '../core/network.ts';
 
-/** What a key is, as people see it. `expiring` is active inside its first warning period. */
-export type KeyState = 'active' | 'expiring' | 'rotated' | 'expired' | 'revoked';
+/**
+ * What a key is, as people see it. `expiring` is active inside its first warning period; `held` would work, but waits
+ * after a restore until the operator releases it.
+ */
+export type KeyState = 'active' | 'expiring' | 'held' | 'rotated' | 'expired' | 'revoked';
 
 /** Why a key got a successor. */
 export type RotationReason = 'age' | 'credential_change' | 'request';
@@ -151,8 +154,20 @@ export interface KeyService {
    * @returns `undefined` when no key with this id works (any more).
    */
   rotate(id: string, overlapMs: number): Promise<IssuedKey | undefined>;
-  /** @returns whether it worked until now. */
+  /** @returns whether it worked until now, or was on hold. */
   revoke(id: string): Promise<boolean>;
+  /**
+   * Takes a key off the hold that a restore put it on.
+   *
+   * @returns whether it was on hold and works now.
+   */
+  release(id: string): Promise<boolean>;
+  /**
+   * Takes some of all keys off hold; called until none is left.
+   *
+   * @returns how many work now, and how many are still to be looked at.
+   */
+  releaseSome(limit: number): Promise<{ released: number; left: number }>;
   /**
    * Rotates every key of a person at once, without overlap; the successors wait, sealed, for their owner. Does
    * nothing when the policy does not want it. @returns how many were rotated.

@@ -1,20 +1,13 @@
-import { GatewayError } from '../core/gateway-error.ts';
 import type { StoredKey } from '../store/key-store.ts';
 import type { KeyVault } from './key-vault.ts';
 
 /**
- * Puts a key on hold: it opens nothing until somebody has looked at it and released it. For a restore that cannot know
- * what became of keys after the backup.
+ * Puts a key on hold, for a restore that cannot know what became of it since the snapshot: the same key one version
+ * later, which opens nothing until the operator releases it.
  *
- * @throws GatewayError `backup_invalid` when the master key does not open it.
+ * @returns the key as it is when it cannot be opened: it opens nothing anyway.
  */
-export function holdStoredKey(vault: KeyVault, stored: StoredKey): StoredKey {
-  const record = vault.open(stored);
-  if (record === undefined)
-    throw new GatewayError(
-      'backup_invalid',
-      `the API key ${stored.lineage} does not open under the master key`,
-    );
-  const held = vault.seal({ ...record, held: true }, stored.version + 1, stored.dueMs);
-  return { ...held, person: stored.person };
+export function holdStoredKey(vault: KeyVault, key: StoredKey): StoredKey {
+  const record = vault.open(key);
+  return record === undefined ? key : vault.seal({ ...record, held: true }, key.version + 1, key.dueMs);
 }

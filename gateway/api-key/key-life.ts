@@ -41,8 +41,8 @@ export interface KeyRecord {
   readonly warnedMs: number;
   readonly isExpiryTold: boolean;
   readonly notices: readonly PendingNotice[];
-  /** Since a restore that could not know what became of it; it opens nothing until it is released. */
-  readonly held?: true;
+  /** Set by a restore that cannot know what became of the key since; no generation opens a door until it is off. */
+  readonly held?: true | undefined;
 }
 
 /** What {@link advance} did to a key. */
@@ -78,16 +78,32 @@ export function newest({ generations }: KeyRecord): KeyGeneration {
 }
 
 /** What a generation is at a time. */
-export function stateOf(each: KeyGeneration, nowMs: number, warnBeforeMs: readonly number[]): KeyState {
+function stateOf(each: KeyGeneration, nowMs: number, warnBeforeMs: readonly number[]): KeyState {
   if (each.over !== undefined && each.over.atMs <= nowMs) return each.over.state;
   if (each.expiresMs <= nowMs) return 'expired';
   if (each.over !== undefined) return 'expiring';
   return each.expiresMs - nowMs <= (warnBeforeMs[0] ?? 0) ? 'expiring' : 'active';
 }
 
-/** Whether a generation opens doors at a time. */
+/** What a generation of a key is at a time, with the hold that the key may be on. */
+export function stateIn(
+  { held }: KeyRecord,
+  each: KeyGeneration,
+  nowMs: number,
+  warnBeforeMs: readonly number[],
+): KeyState {
+  const state = stateOf(each, nowMs, warnBeforeMs);
+  return held === true && (state === 'active' || state === 'expiring') ? 'held' : state;
+}
+
+/** Whether a generation opens doors at a time, unless its key is on hold. */
 export function works(each: KeyGeneration, nowMs: number): boolean {
   return each.expiresMs > nowMs && (each.over === undefined || each.over.atMs > nowMs);
+}
+
+/** Whether a generation is known and works, unless its key is on hold. */
+export function hasWorking({ generations }: KeyRecord, generation: number, nowMs: number): boolean {
+  return generations.some((each) => each.generation === generation && works(each, nowMs));
 }
 
 /** When a generation stops at the latest, as things stand. */

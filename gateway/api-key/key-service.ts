@@ -20,7 +20,8 @@ import type {
 import { endOfAge } from './key-age.ts';
 import { keyId, newLineage, parseKeyId } from './key-format.ts';
 import { KeyKeeper } from './key-keeper.ts';
-import { type KeyRecord, newest, revoke, rotate, stateOf, works } from './key-life.ts';
+import { hasWorking, type KeyRecord, newest, revoke, rotate, stateIn, works } from './key-life.ts';
+import { KeyRelease } from './key-release.ts';
 import { type Deliver, doRound } from './key-rounds.ts';
 import { KeyVerifier } from './key-verifier.ts';
 
@@ -55,11 +56,13 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
 class Keys implements KeyService {
   readonly #keeper: KeyKeeper;
   readonly #verifier: KeyVerifier;
+  readonly #release: KeyRelease;
   #census: { readonly atMs: number; readonly found: Awaited<ReturnType<KeyService['census']>> } | undefined;
 
   constructor(keeper: KeyKeeper, keyLimit: number) {
     this.#keeper = keeper;
     this.#verifier = new KeyVerifier(keeper, keyLimit);
+    this.#release = new KeyRelease(keeper);
   }
 
   verify(text: string, client: KeyClient): KeyVerdict | Promise<KeyVerdict> {
@@ -115,9 +118,17 @@ class Keys implements KeyService {
     if (parsed === undefined) return false;
     const { clock, settings } = this.#keeper;
     const changed = await this.#keeper.change(parsed.lineage, (record) =>
-      this.#has(record, parsed.generation) ? revoke(record, clock.now(), settings) : undefined,
+      hasWorking(record, parsed.generation, clock.now()) ? revoke(record, clock.now(), settings) : undefined,
     );
     return changed !== undefined;
+  }
+
+  async release(id: string): Promise<boolean> {
+    return await this.#release.one(id);
+  }
+
+  async releaseSome(limit: number): Promise<{ released: number; left: number }> {
+    return await this.#release.some(limit);
   }
 
   async credentialsChanged(account: string, subject: string): Promise<number> {
@@ -194,12 +205,20 @@ class Keys implements KeyService {
   async census(): ReturnType<KeyService['census']> {
     const nowMs = this.#keeper.clock.now();
     if (this.#census !== undefined && nowMs - this.#census.atMs < CENSUS_MS) return this.#census.found;
-    const states: Record<KeyState, number> = { active: 0, expiring: 0, rotated: 0, expired: 0, revoked: 0 };
+    const states: Record<KeyState, number> = {
+      active: 0,
+      expiring: 0,
+      held: 0,
+      rotated: 0,
+      expired: 0,
+      revoked: 0,
+    };
     const expiringWithinDays = new Map<number, number>(DAYS.map((days) => [days, 0]));
     for (const record of await this.#keeper.all()) {
       for (const each of record.generations) {
-        states[stateOf(each, nowMs, this.#keeper.settings.warnBeforeMs)] += 1;
-        if (each.over !== undefined || !works(each, nowMs)) continue;
+        const state = stateIn(record, each, nowMs, this.#keeper.settings.warnBeforeMs);
+        states[state] += 1;
+        if (each.over !== undefined || state === 'held' || !works(each, nowMs)) continue;
         for (const days of DAYS) {
           if (each.expiresMs - nowMs <= days * DAY_MS)
             expiringWithinDays.set(days, (expiringWithinDays.get(days) ?? 0) + 1);
@@ -252,11 +271,6 @@ class Keys implements KeyService {
     this.#keeper.observer.rotated(reason, { id, account, subject });
   }
 
-  #has(record: KeyRecord, generation: number): boolean {
-    const nowMs = this.#keeper.clock.now();
-    return record.generations.some((each) => each.generation === generation && works(each, nowMs));
-  }
-
   #rows(record: KeyRecord, use: Awaited<ReturnType<KeyKeeper['uses']>>[number]): KeySummary[] {
     const { clock, settings } = this.#keeper;
     const nowMs = clock.now();
@@ -268,7 +282,7 @@ class Keys implements KeyService {
         account: record.account,
         subject: record.subject,
         label: record.label,
-        state: stateOf(each, nowMs, settings.warnBeforeMs),
+        state: stateIn(record, each, nowMs, settings.warnBeforeMs),
         created_at: new Date(each.createdMs).toISOString(),
         expires_at: new Date(each.expiresMs).toISOString(),
         last_used_at: used === undefined ? null : new Date(used.atMs).toISOString(),

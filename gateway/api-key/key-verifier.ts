@@ -3,7 +3,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { KeyClient, KeyStream, KeyVerdict, LiveKey } from './api-key.ts';
 import { keyId, parseKey, type ParsedKey } from './key-format.ts';
 import type { KeptKey, KeyKeeper } from './key-keeper.ts';
-import { type KeyGeneration, stateOf } from './key-life.ts';
+import { type KeyGeneration, stateIn } from './key-life.ts';
 import { RememberedKey } from './live-key.ts';
 
 /** How long a copy is good for at most, in ms, though nobody said that it is old. */
@@ -116,22 +116,14 @@ export class KeyVerifier {
     return UNKNOWN;
   }
 
-  #refuseHeld(text: string, id: string): KeyVerdict {
-    const known = this.#byText.get(text);
-    if (known !== undefined) this.#drop(known);
-    this.#keeper.observer.rejected('key_held');
-    return { kind: 'refused', code: 'key_held', id };
-  }
-
   /** The caller holds the right secret, and so may know what became of it. */
   #judge(text: string, kept: KeptKey, each: KeyGeneration, client: KeyClient): KeyVerdict {
     const { clock, settings, observer } = this.#keeper;
     const { record, version } = kept;
     const nowMs = clock.now();
-    const state = stateOf(each, nowMs, settings.warnBeforeMs);
+    const state = stateIn(record, each, nowMs, settings.warnBeforeMs);
     const id = keyId(record.lineage, each.generation);
     if (state === 'active' || state === 'expiring') {
-      if (record.held === true) return this.#refuseHeld(text, id);
       if (this.#held.has(personOf(record.account, record.subject)))
         throw new GatewayError('store_unavailable', 'a change of credentials is not through yet', {
           retryAfterSeconds: 1,
@@ -142,7 +134,7 @@ export class KeyVerifier {
     if (known !== undefined && known.version <= version) this.#drop(known);
     const code = `key_${state}` as const;
     observer.rejected(code);
-    if (state !== 'expired')
+    if (state === 'rotated' || state === 'revoked')
       observer.replayed({ id, account: record.account, subject: record.subject, code });
     return { kind: 'refused', code, id };
   }
@@ -194,7 +186,10 @@ export class KeyVerifier {
     const nowMs = clock.now();
     for (const known of this.#byLineage.get(lineage)?.values() ?? []) {
       const each = kept?.record.generations.find(({ generation }) => generation === known.generation);
-      const state = each === undefined ? 'revoked' : stateOf(each, nowMs, settings.warnBeforeMs);
+      const state =
+        kept === undefined || each === undefined
+          ? 'revoked'
+          : stateIn(kept.record, each, nowMs, settings.warnBeforeMs);
       if (state !== 'active' && state !== 'expiring') this.#drop(known);
       else if (kept?.version === known.version) known.freshUntilMs = nowMs + FRESH_MS;
     }

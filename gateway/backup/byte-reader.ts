@@ -37,6 +37,11 @@ export class ByteReader {
     }
   }
 
+  /** Ends the source, so that a file or a process behind it does not stay open. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.().catch(() => undefined);
+  }
+
   async #next(): Promise<Uint8Array | undefined> {
     if (this.#rest.length > 0) return this.#rest;
     for (;;) {

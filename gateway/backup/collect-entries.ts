@@ -59,7 +59,10 @@ export async function* collectEntries(from: Collection): AsyncGenerator<ArchiveE
     };
 }
 
-function* storeEntries(store: StoreCopy): Generator<ArchiveEntry> {
+/** The records of a store, as an archive has them. */
+export function* storeEntries(
+  store: StoreCopy,
+): Generator<{ readonly section: string; open(): AsyncIterable<string> }> {
   yield {
     section: 'records',
     open: () =>

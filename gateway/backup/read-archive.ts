@@ -1,6 +1,4 @@
 import { createHash, type Hash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { createZstdDecompress } from 'node:zlib';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
@@ -17,9 +15,10 @@ import {
 import { ByteReader } from './byte-reader.ts';
 import { decryptStream } from './decrypt.ts';
 import { BLOCK_BYTES, paxName, readTarHeader } from './tar-format.ts';
+import { decompress } from './zstd-stream.ts';
 
 /** One entry as it is read. */
-interface ReadEntry {
+export interface ReadEntry {
   readonly path: string;
   readonly bytes: number;
   /** What is not read of it is passed over, and hashed all the same. */
@@ -52,7 +51,6 @@ export async function readArchive(
 ): Promise<VerifiedArchive> {
   const failed: { theirs?: unknown } = {};
   const decrypted = noteFailure(decryptStream(source, identities), failed);
-  const plain = Readable.from(decrypted, { objectMode: false }).compose(createZstdDecompress());
   const noted: ArchiveVisitor = async (entry) => {
     try {
       await visit(entry);
@@ -62,7 +60,7 @@ export async function readArchive(
     }
   };
   try {
-    return await readPlainArchive(plain as AsyncIterable<Uint8Array>, signer, noted);
+    return await readPlainArchive(decompress(decrypted), signer, noted);
   } catch (error) {
     if (failed.theirs !== undefined) throw failed.theirs;
     throw error instanceof GatewayError ? error : damaged(error);
@@ -77,13 +75,17 @@ export async function readPlainArchive(
 ): Promise<VerifiedArchive> {
   const check = new ArchiveCheck(signer);
   const reader = new ByteReader(plain);
-  for (;;) {
-    const header = await nextHeader(reader);
-    if (header === undefined) break;
-    await check.take(header, reader, visit);
+  try {
+    for (;;) {
+      const header = await nextHeader(reader);
+      if (header === undefined) break;
+      await check.take(header, reader, visit);
+    }
+    if (!(await reader.drain())) throw damaged('there is more behind its end');
+    return check.finish();
+  } finally {
+    await reader.close();
   }
-  if (!(await reader.drain())) throw damaged('there is more behind its end');
-  return check.finish();
 }
 
 /** Follows what is read and compares it with the manifest. */

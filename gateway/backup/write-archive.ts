@@ -1,6 +1,4 @@
 import { createHash, hash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { constants, createZstdCompress } from 'node:zlib';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Signer } from '../crypto/signing-key.ts';
@@ -15,6 +13,7 @@ import {
 } from './archive-manifest.ts';
 import { encryptStream } from './encrypt.ts';
 import { padding, tarEnd, tarHeader } from './tar-format.ts';
+import { compress } from './zstd-stream.ts';
 
 /** One thing that goes into an archive. */
 export type ArchiveEntry =
@@ -44,7 +43,6 @@ export interface WriteOptions {
 }
 
 const PART_BYTES = 4 * 1024 * 1024;
-const LEVEL = 3;
 
 /**
  * Writes an archive: a tar, compressed (zstd), encrypted (age). Nothing of it is held but a part of 4 MiB.
@@ -56,11 +54,8 @@ export function writeArchive(options: WriteOptions): {
   readonly manifest: () => Manifest;
 } {
   const writer = new TarWriter(options);
-  const compress = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: LEVEL } });
-  const plain = Readable.from(writer.chunks(), { objectMode: false });
-  const compressed = plain.compose(compress) as AsyncIterable<Uint8Array>;
   return {
-    stream: encryptStream(compressed, options.recipients),
+    stream: encryptStream(compress(writer.chunks()), options.recipients),
     manifest: () => writer.manifest,
   };
 }

@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+
 import { processEnvironment } from '../config/environment.ts';
 import { serveBackupJob } from '../server/backup-service.ts';
 import { runJob } from '../server/make-archive.ts';
@@ -15,6 +17,12 @@ export async function runBackupWorker(): Promise<number> {
   // A terminal signals every process of the group. When to end is the gateway's to say.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const environment = processEnvironment();
-  await serveBackupJob(process, (job, control) => runJob(job, control, environment));
+  await serveBackupJob(process, (job, control) => runJob(job, control, environment, startCheck));
   process.exit(0);
+}
+
+function startCheck(directory: string): ChildProcess {
+  return spawn(process.execPath, [process.argv[1] ?? '', 'backup-check', directory], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
 }

@@ -19,17 +19,19 @@ const OPTIONS = {
   overlap: { type: 'string' },
   'read-only': { type: 'boolean', default: false },
   'upstream-credential-file': { type: 'string' },
+  all: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
 
 /** What `zasov keys --help` shows. */
 export const KEYS_USAGE = `zasov keys issue --account A --subject S [--label L] [--routes a,b] [--methods GET,POST] [--read-only]
                    [--networks CIDR,…] [--requests 20/1s] [--upstream-credential-file F]
-       zasov keys list [--account A] [--subject S] [--state active|expiring|rotated|expired|revoked]
+       zasov keys list [--account A] [--subject S] [--state active|expiring|held|rotated|expired|revoked]
        zasov keys rotate ID [--overlap 1h] | revoke ID | import FILE
+       zasov keys release ID | release --all
        each with [--data DIR] [--json]`;
 
-const STATES = ['active', 'expiring', 'rotated', 'expired', 'revoked'];
+const STATES = ['active', 'expiring', 'held', 'rotated', 'expired', 'revoked'];
 
 type Flags = ReturnType<typeof readArguments>['values'];
 
@@ -51,7 +53,7 @@ interface Row {
 }
 
 /**
- * `zasov keys issue|list|rotate|revoke|import`: API keys of a running gateway.
+ * `zasov keys issue|list|rotate|revoke|release|import`: API keys of a running gateway.
  *
  * @returns the exit code. @throws UsageError.
  */
@@ -61,6 +63,7 @@ export async function runKeys(argv: readonly string[]): Promise<number> {
   if (rest.length > 0) throw new UsageError(KEYS_USAGE);
   if (action === 'issue' && operand === undefined) return issue(values);
   if (action === 'list' && operand === undefined) return list(values);
+  if (action === 'release' && values.all === (operand === undefined)) return release(values, operand);
   if (operand === undefined) throw new UsageError(KEYS_USAGE);
   if (action === 'rotate') return rotate(values, operand);
   if (action === 'revoke') return revoke(values, operand);
@@ -132,6 +135,22 @@ async function list(flags: Flags): Promise<number> {
 async function revoke(flags: Flags, id: string): Promise<number> {
   const value = await call(flags, 'DELETE', `/v1/keys/${encodeURIComponent(id)}`);
   process.stdout.write(flags.json ? `${JSON.stringify(value)}\n` : `key ${id} ended\n`);
+  return 0;
+}
+
+async function release(flags: Flags, id: string | undefined): Promise<number> {
+  const path = id === undefined ? '/v1/keys/release' : `/v1/keys/${encodeURIComponent(id)}/release`;
+  let released = 0;
+  let left = 0;
+  do {
+    const part = (await call(flags, 'POST', path)) as { released: number; left?: number };
+    released += part.released;
+    left = part.left ?? 0;
+    if (left > 0) process.stderr.write(`${counted(released)} released, ${left} left\n`);
+  } while (left > 0);
+  process.stdout.write(
+    flags.json ? `${JSON.stringify({ released })}\n` : `${counted(released)} released from hold\n`,
+  );
   return 0;
 }
 

@@ -2,6 +2,7 @@ import { didYouMean } from '../policy/did-you-mean.ts';
 import { ADMINS_USAGE, runAdmins } from './admins.ts';
 import { AUDIT_USAGE, runAudit } from './audit.ts';
 import { BACKUP_USAGE, runBackup } from './backup.ts';
+import { runBackupCheck } from './backup-check.ts';
 import { runBackupWorker } from './backup-worker.ts';
 import { runCheck } from './check.ts';
 import { runDemo } from './demo-command.ts';
@@ -104,6 +105,7 @@ const COMMANDS: Record<string, Command> = {
     run: runSchema,
   },
   worker: { usage: 'zasov worker', run: runWorker },
+  'backup-check': { usage: 'zasov backup-check DIRECTORY', run: runBackupCheck },
   'backup-worker': { usage: 'zasov backup-worker', run: runBackupWorker },
 };
 

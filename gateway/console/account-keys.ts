@@ -13,18 +13,18 @@ const KEY = trusted(
   '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><circle cx="8" cy="15" r="4.5"/><path d="m11.3 11.7 8.2-8.2M16 7l3 3"/></svg>',
 );
 
-/** Whether a key opens doors. */
-export function isWorking({ state }: Pick<KeySummary, 'state'>): boolean {
-  return state === 'active' || state === 'expiring';
+/** Whether a key opens doors, or will when its hold is taken off. */
+export function isCurrent({ state }: Pick<KeySummary, 'state'>): boolean {
+  return state === 'active' || state === 'expiring' || state === 'held';
 }
 
-/** Draws the person's own keys: those that work as a table, the others folded away. */
+/** Draws the person's own keys: those that work or are on hold as a table, the others folded away. */
 export function keysCard(view: AccountView): Markup {
   const { words, keys } = view;
-  const working = keys.filter(isWorking);
-  const former = keys.filter((key) => !isWorking(key)).slice(0, FORMER_LIMIT);
+  const current = keys.filter(isCurrent);
+  const former = keys.filter((key) => !isCurrent(key)).slice(0, FORMER_LIMIT);
   return markup`<section class="card" aria-labelledby="keys"><header><div><h2 id="keys">${words.keys}</h2><p>${words.keysLead}</p></div></header>
-    ${working.length === 0 ? empty(view) : table(view, working)}${view.mayCreate && markup`<div class="foot">${creation(view)}</div>`}${former.length > 0 && markup`<details class="foot"><summary>${words.formerKeys} (${former.length})</summary><ul>${former.map((key) => formerRow(view, key))}</ul></details>`}</section>
+    ${current.length === 0 ? empty(view) : table(view, current)}${view.mayCreate && markup`<div class="foot">${creation(view)}</div>`}${former.length > 0 && markup`<details class="foot"><summary>${words.formerKeys} (${former.length})</summary><ul>${former.map((key) => formerRow(view, key))}</ul></details>`}</section>
 `;
 }
 
@@ -63,11 +63,13 @@ function lastUse({ words, moments }: AccountView, key: KeySummary): Markup {
   return markup`<time datetime="${key.last_used_at}">${moments.ago(Date.parse(key.last_used_at))}<small>${from}</small></time>`;
 }
 
-function actions({ words, token }: AccountView, { id, waiting: isWaiting }: KeySummary, name: string): Piece {
+function actions({ words, token }: AccountView, key: KeySummary, name: string): Piece {
+  const { id } = key;
   const rotate = { token, id, action: 'rotate', label: words.rotateYes } as const;
   const revoke = { token, id, action: 'revoke', label: words.revokeYes } as const;
   return [
-    !isWaiting &&
+    !key.waiting &&
+      key.state !== 'held' &&
       askForm({ ...rotate, about: `${words.rotate}: ${name}` }, words.rotate, words.rotateAsk, false),
     askForm({ ...revoke, about: `${words.revoke}: ${name}` }, words.revoke, words.revokeAsk, true),
   ];

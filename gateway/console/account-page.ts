@@ -13,7 +13,7 @@ import { prefersRussian } from '../pipeline/problem-page.ts';
 import type { RequestContext } from '../pipeline/request-context.ts';
 import type { BodyFields } from '../policy/recognition.ts';
 import { CLEARING_COOKIE, type LiveSession, type SessionService } from '../session/session.ts';
-import { isWorking, LABEL_LENGTH } from './account-keys.ts';
+import { isCurrent, LABEL_LENGTH } from './account-keys.ts';
 import { ACCOUNT_STYLE } from './account-style.ts';
 import { ACCOUNT_URL, drawAccount } from './draw-account.ts';
 import { ACCOUNT_WORDS, type AccountNote, type PageLanguage } from './account-words.ts';
@@ -162,7 +162,7 @@ class Account implements AccountPage {
     const { keys } = this.#options;
     const key = await keys.issue({ account: session.account, subject, label: name });
     // Of several that are asked for at once, none may go past the bound.
-    if ((await this.#keysOf(viewer)).filter(isWorking).length <= mostKeys(viewer))
+    if ((await this.#keysOf(viewer)).filter(isCurrent).length <= mostKeys(viewer))
       return { note: 'created', key };
     await keys.revoke(key.id);
     return { note: 'tooMany' };
@@ -231,7 +231,7 @@ class Account implements AccountPage {
 }
 
 function mayCreate(viewer: Viewer, keys: readonly KeySummary[]): boolean {
-  return keys.filter(isWorking).length < mostKeys(viewer);
+  return keys.filter(isCurrent).length < mostKeys(viewer);
 }
 
 function mostKeys({ context }: Viewer): number {

@@ -48,7 +48,7 @@ td.act{text-align:right;width:1%;white-space:nowrap}
 .num{font-variant-numeric:tabular-nums}
 .badge{display:inline-block;padding:.1rem .6rem;border-radius:99px;font-size:.82rem;font-weight:600;white-space:nowrap;background:var(--line);color:var(--soft)}
 .badge.active,.badge.this{background:var(--good-wash);color:var(--good)}
-.badge.expiring{background:var(--warn-wash);color:var(--warn)}
+.badge.expiring,.badge.held{background:var(--warn-wash);color:var(--warn)}
 .badge.revoked{background:var(--bad-wash);color:var(--bad)}
 progress{appearance:none;display:block;width:100%;max-width:7.5rem;height:.35rem;border:0;border-radius:9px;overflow:hidden;background:var(--line);margin-top:.4rem}
 progress::-webkit-progress-bar{background:var(--line)}

@@ -28,6 +28,7 @@ const ENGLISH = {
   states: {
     active: 'active',
     expiring: 'ends soon',
+    held: 'on hold',
     rotated: 'replaced',
     expired: 'expired',
     revoked: 'revoked',
@@ -121,6 +122,7 @@ const RUSSIAN: AccountWords = {
   states: {
     active: 'действует',
     expiring: 'скоро истечёт',
+    held: 'приостановлен',
     rotated: 'заменён',
     expired: 'истёк',
     revoked: 'отозван',

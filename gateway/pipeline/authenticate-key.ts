@@ -11,7 +11,7 @@ export function takesKeys(access: RouteAccess): boolean {
 /**
  * Finds out whose key came with the request. Answers without a promise when the key is known to this process.
  *
- * @throws GatewayError `key_malformed`, `key_unknown`, `key_expired`, `key_revoked`, `key_rotated`,
+ * @throws GatewayError `key_malformed`, `key_unknown`, `key_expired`, `key_revoked`, `key_rotated`, `key_held`,
  *   `account_mismatch`, `store_unavailable`.
  */
 export function authenticateKey(

@@ -14,6 +14,8 @@ import {
 import type { HeldPolicy } from './policy-guard.ts';
 import {
   importKeys,
+  releaseKey,
+  releaseKeys,
   issueKey,
   type KeyOperations,
   revokeKey,
@@ -106,6 +108,8 @@ const OPERATIONS: Record<string, Operation> = {
   'POST /v1/keys': (operations, _parts, _query, body) => issueKey(operations, body),
   'POST /v1/keys/import': (operations, _parts, _query, body) => importKeys(operations, body),
   'POST /v1/keys/*/rotate': (operations, [id = ''], _query, body) => rotateKey(operations, id, body),
+  'POST /v1/keys/release': (operations) => releaseKeys(operations),
+  'POST /v1/keys/*/release': (operations, [id = '']) => releaseKey(operations, id),
   'DELETE /v1/keys/*': (operations, [id = '']) => revokeKey(operations, id),
   'GET /v1/admins': async (operations) => ok(await operations.listAdmins()),
   'POST /v1/admins/revocations': async (operations, _parts, _query, body) =>

@@ -13,6 +13,10 @@ export interface KeyOperations {
   /** @returns `undefined` when no such key works. */
   rotateKey(id: string, overlapMs: number): Promise<IssuedKey | undefined>;
   revokeKey(id: string): Promise<boolean>;
+  /** @returns whether it was on hold. */
+  releaseKey(id: string): Promise<boolean>;
+  /** Does a part of all that are on hold. */
+  releaseKeys(limit: number): Promise<{ released: number; left: number }>;
   setUpstreamCredential(account: string, subject: string, credential: string): Promise<number>;
   /** @throws GatewayError `route_denied` when the policies refuse imported keys. */
   importKey(request: IssueRequest & { readonly imported: string }): Promise<IssuedKey>;
@@ -63,6 +67,8 @@ const importSchema = z.strictObject({
     )
     .max(1000),
 });
+/** Keys that one call takes off hold at most. */
+const RELEASED_AT_ONCE = 1000;
 const rotateSchema = z.strictObject({ overlap: z.string().optional() });
 
 /** `POST /v1/keys`. */
@@ -89,6 +95,17 @@ export async function rotateKey(operations: KeyOperations, id: string, body: unk
 /** `DELETE /v1/keys/{id}`. */
 export async function revokeKey(operations: KeyOperations, id: string): Promise<Answer> {
   return (await operations.revokeKey(id)) ? { status: 200, value: { revoked: 1 } } : unknownKey(id);
+}
+
+/** `POST /v1/keys/{id}/release`. */
+export async function releaseKey(operations: KeyOperations, id: string): Promise<Answer> {
+  if (await operations.releaseKey(id)) return { status: 200, value: { released: 1 } };
+  return refuse(404, `no key "${id.slice(0, 64)}" is on hold`);
+}
+
+/** `POST /v1/keys/release`. In parts, so that each call answers within seconds however many keys there are. */
+export async function releaseKeys(operations: KeyOperations): Promise<Answer> {
+  return { status: 200, value: await operations.releaseKeys(RELEASED_AT_ONCE) };
 }
 
 /** `PUT /v1/subjects/{account}/{subject}/upstream-credential`. */

@@ -53,6 +53,20 @@ export function keyOperations(keys: ApiKeys, audit: AuditSink): KeyOperations {
         () => service.revoke(id),
         (isRevoked) => ({ known: isRevoked }),
       ),
+    releaseKey: (id) =>
+      recorded(
+        'key.release',
+        { facts: { key: id } },
+        () => service.release(id),
+        (isReleased) => ({ known: isReleased }),
+      ),
+    releaseKeys: (limit) =>
+      recorded(
+        'key.release',
+        { facts: { at_most: limit } },
+        () => service.releaseSome(limit),
+        ({ released, left }) => ({ keys: released, left }),
+      ),
     setUpstreamCredential: (account, subject, text) =>
       recorded(
         'key.upstream_credential',

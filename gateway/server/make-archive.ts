@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { basename, join } from 'node:path';
 
 import { headsDirectory } from '../audit/trail-head.ts';
@@ -5,6 +6,7 @@ import { type ArchiveHead, newArchiveId } from '../backup/archive-format.ts';
 import { collectEntries } from '../backup/collect-entries.ts';
 import { fetchDump, runDump } from '../backup/include-source.ts';
 import { openTarget } from '../backup/open-target.ts';
+import { watchScratchCheck } from '../backup/scratch-checker.ts';
 import { storeArchive, tidyTarget } from '../backup/store-archive.ts';
 import { verifyArchives } from '../backup/verify-archives.ts';
 import { writeArchive } from '../backup/write-archive.ts';
@@ -24,15 +26,19 @@ import { readKeptPolicy } from './kept-policy.ts';
 
 const PURPOSE = 'backup-signature';
 
+/** Starts the process that restores into a directory what comes to its standard input. */
+type CheckStart = (directory: string) => ChildProcess;
+
 type ArchiveJob = Extract<BackupJob, { job: 'archive' }>;
 
-/** Does one job of a backup process. @throws GatewayError. */
+/** Does one job of a backup process; an archive is restored for a test while it is written. @throws GatewayError. */
 export async function runJob(
   job: BackupJob,
   control: JobControl,
   environment: Environment,
+  startCheck: CheckStart,
 ): Promise<BackupAnswer> {
-  if (job.job === 'archive') return await makeArchive(job, control, environment);
+  if (job.job === 'archive') return await makeArchive(job, control, environment, startCheck);
   const target = openTarget(job.backup.to, { clock: systemClock, environment, dataDirectory: job.data });
   return { job: 'verify', archives: await verifyArchives({ ...job, ...control, target }) };
 }
@@ -41,6 +47,7 @@ async function makeArchive(
   job: ArchiveJob,
   control: JobControl,
   environment: Environment,
+  startCheck: CheckStart,
 ): Promise<BackupAnswer> {
   const { data, kind, backup } = job;
   const clock = systemClock;
@@ -63,6 +70,7 @@ async function makeArchive(
   const isFleet = kind === 'fleet';
   const store = isFleet ? await openStoreCopy({ choice: job.store, data, environment }) : undefined;
   try {
+    const checker = watchScratchCheck(startCheck(join(data, 'backup', `scratch-${kind}`)));
     const { stream } = writeArchive({
       head,
       entries: collectEntries({
@@ -76,8 +84,10 @@ async function makeArchive(
       }),
       recipients: backup.recipients,
       signer,
+      onPlain: (chunk) => checker.take(chunk),
     });
-    const finished = await storeArchive({ ...control, target, head, body: stream, signer, clock });
+    const body = checker.checked(stream);
+    const finished = await storeArchive({ ...control, target, head, body, signer, clock });
     control.onProgress({ phase: 'tidying up', bytes: finished.bytes });
     const notices = await tidyTarget(
       { target, clock },

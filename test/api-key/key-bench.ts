@@ -1,5 +1,6 @@
 import type { KeyObserver, KeyService, KeySettings } from '../../gateway/api-key/api-key.ts';
 import { createKeyService } from '../../gateway/api-key/key-service.ts';
+import { KeyVault } from '../../gateway/api-key/key-vault.ts';
 import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { type EmbeddedKeyStore, openEmbeddedKeys } from '../../gateway/store/embedded-keys.ts';
 import type { KeyStore } from '../../gateway/store/key-store.ts';
@@ -34,6 +35,11 @@ export interface KeyBench {
 }
 
 const masterKey = createMasterKey();
+
+/** Opens and seals what the services here wrote. */
+export function benchVault(): KeyVault {
+  return new KeyVault(parseKeyring(masterKey));
+}
 
 export function openKeyBench(
   path: string,

@@ -98,7 +98,7 @@ await test('where a gateway is, both administrators have to approve this very ar
   await site.close();
 });
 
-await test('a journal that is missing or has a hole brings keys back on hold', async (t) => {
+await test('a journal that is missing or has a hole brings keys back on hold, and they are released by hand', async (t) => {
   const site = await LostSite.open('embedded');
   const key = site.issue('olga');
   const archive = await site.kit.archive();
@@ -125,6 +125,11 @@ await test('a journal that is missing or has a hole brings keys back on hold', a
   await site.start();
   t.equal(await site.tryKey(key), 'key_held');
   t.equal(await site.tryKey(fine), 'key_held');
+  t.match(site.zasov('keys', 'release', key.id), { code: 0 });
+  t.equal(await site.tryKey(key), 'ok');
+  t.equal(await site.tryKey(fine), 'key_held');
+  t.match(site.zasov('keys', 'release', '--all'), { code: 0 });
+  t.equal(await site.tryKey(fine), 'ok');
   await site.lose();
   rmSync(journal, { recursive: true });
   t.match(site.restore(archive), { code: 0, stderr: /THE JOURNAL IS NOT WHOLE/ });

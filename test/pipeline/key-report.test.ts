@@ -23,7 +23,7 @@ await test('every refusal, rotation and replay of a key is counted, and a replay
   clock.advance(60_000);
   observer.replayed({ ...KEY, code: 'key_rotated' });
   collectKeys(metrics, {
-    states: { active: 3, expiring: 1, rotated: 2, expired: 0, revoked: 0 },
+    states: { active: 3, expiring: 1, rotated: 2, expired: 0, held: 0, revoked: 0 },
     expiringWithinDays: new Map([[7, 1]]),
   });
   const text = await registry.render();
