@@ -2,7 +2,7 @@
 # Sees to the Debian packages that the tests against real programs need. Quick when all are there.
 set -euo pipefail
 
-packages=(chromium php-cli php-cgi php-xml dokuwiki nginx-light redis-server libnss3-tools prometheus curl openssl testssl.sh openssh-server openssh-client nut-server nut-client ceph-mon ceph-osd ceph-common radosgw)
+packages=(chromium php-cli php-cgi php-xml dokuwiki nginx-light redis-server libnss3-tools prometheus curl openssl testssl.sh openssh-server openssh-client nut-server nut-client ceph-mon ceph-osd ceph-common radosgw postgresql)
 
 missing=()
 for package in "${packages[@]}"; do

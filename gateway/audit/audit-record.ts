@@ -96,7 +96,7 @@ const ITEMS_LIMIT = 64;
 const FACTS_LIMIT = 40;
 /** Facts that look drawn at random and are public: ids, keyed hashes and hashes of texts. */
 const PUBLIC_NAMES = new Set(
-  'id person session key successor operation proposal policy signature record request others chains'.split(
+  'id person session key successor operation proposal policy signature record request others chains archive'.split(
     ' ',
   ),
 );

@@ -12,6 +12,7 @@ import { createSigner, publicKeysOf, signerFingerprint } from '../crypto/signing
 import { loadPolicy } from '../policy/load-policy.ts';
 import { formatMistake } from '../policy/mistake.ts';
 import { readMaster } from './audit-place.ts';
+import { runDrill } from './backup-drill.ts';
 import { refusalOf, sizeText, watchRun } from './backup-watch.ts';
 import { callControl } from './control-client.ts';
 import { table } from './table.ts';
@@ -21,6 +22,11 @@ const OPTIONS = {
   data: { type: 'string', default: 'var' },
   policies: { type: 'string' },
   'master-key': { type: 'string' },
+  identity: { type: 'string' },
+  signer: { type: 'string' },
+  journal: { type: 'string' },
+  scratch: { type: 'string' },
+  'with-include': { type: 'string', multiple: true, default: [] as string[] },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -28,6 +34,8 @@ const OPTIONS = {
 export const BACKUP_USAGE = `zasov backup now [--data DIR] [--json]
        zasov backup list [--data DIR] [--policies DIR|FILE] [--json]
        zasov backup verify [ARCHIVE] [--data DIR] [--policies DIR|FILE] [--json]
+       zasov backup drill ARCHIVE --identity FILE|- [--signer FINGERPRINT] [--journal DIR] [--scratch DIR]
+                   [--with-include NAME]… [--json]
        zasov backup signer [--data DIR] [--policies DIR|FILE | --master-key REF]
        list and verify ask the running gateway, or work by themselves with --policies`;
 
@@ -39,7 +47,7 @@ interface Flags {
 }
 
 /**
- * `zasov backup now|list|verify|signer`.
+ * `zasov backup now|list|verify|drill|signer`.
  *
  * @returns the exit code: 1 when an archive is not good. @throws UsageError; Error with what went wrong.
  */
@@ -47,11 +55,21 @@ export async function runBackup(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
   const [action, archive, ...rest] = positionals;
   const isAlone = archive === undefined && rest.length === 0;
+  if (action === 'drill') return await drill(values, archive, rest);
   if (action === 'now' && isAlone) return await backUp(values);
   if (action === 'list' && isAlone) return await list(values);
   if (action === 'verify' && rest.length === 0) return await verify(values, archive);
   if (action === 'signer' && isAlone) return showSigner(values);
   throw new UsageError(BACKUP_USAGE);
+}
+
+async function drill(
+  flags: Flags & { readonly 'with-include': readonly string[] },
+  archive: string | undefined,
+  rest: readonly string[],
+): Promise<number> {
+  if (archive === undefined || rest.length > 0) throw new UsageError(BACKUP_USAGE);
+  return await runDrill(archive, { ...flags, withIncludes: flags['with-include'] });
 }
 
 async function backUp(flags: Flags): Promise<number> {

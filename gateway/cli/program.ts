@@ -11,6 +11,7 @@ import { KEYS_USAGE, runKeys } from './keys.ts';
 import { REGIONS_USAGE, runRegions } from './regions.ts';
 import { runReload } from './reload.ts';
 import { runTest } from './policy-test.ts';
+import { RESTORE_USAGE, runRestoreCommand } from './restore.ts';
 import { runSchema } from './schema.ts';
 import { runServe } from './serve.ts';
 import { SESSIONS_USAGE, runSessions } from './sessions.ts';
@@ -77,8 +78,13 @@ const COMMANDS: Record<string, Command> = {
     run: runAdmins,
   },
   audit: { summary: 'verify, tail, key: the audit trail', usage: AUDIT_USAGE, run: runAudit },
+  restore: {
+    summary: 'bring a gateway back from an archive, on an empty machine',
+    usage: RESTORE_USAGE,
+    run: runRestoreCommand,
+  },
   backup: {
-    summary: 'now, list, verify, signer: encrypted copies on external storage',
+    summary: 'now, list, verify, drill, signer: encrypted copies on external storage',
     usage: BACKUP_USAGE,
     run: runBackup,
   },

@@ -46,17 +46,26 @@ export function loadPolicy(path: string, environment: Environment): PolicyReadin
   }
 }
 
+/**
+ * Reads a policy as {@link loadPolicy} does, where what it names may not be there yet: on the machine on which all of it
+ * is about to be restored.
+ */
+export function loadPolicyAlone(path: string): PolicyReading {
+  const document = readPolicyDocument(path);
+  return judge(document, checkReferences(document));
+}
+
 function isSamePlace(one: Mistake, other: Mistake): boolean {
   return one.file === other.file && one.line === other.line && one.column === other.column;
 }
 
 function validate(document: PolicyDocument, environment: Environment): PolicyReading {
+  return judge(document, [...checkReferences(document), ...checkFiles(document, environment)]);
+}
+
+function judge(document: PolicyDocument, beyond: readonly Mistake[]): PolicyReading {
   const parsed = policySchema.safeParse(document.value, { reportInput: true });
-  const found = [
-    ...(parsed.success ? [] : explainIssues(parsed.error.issues, document)),
-    ...checkReferences(document),
-    ...checkFiles(document, environment),
-  ];
+  const found = [...(parsed.success ? [] : explainIssues(parsed.error.issues, document)), ...beyond];
   // Where the YAML itself is refused, what the value means is no second mistake.
   const mistakes = inOrder([
     ...document.mistakes,

@@ -1,13 +1,27 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import type { ApprovalDesk } from '../admin/approval-desk.ts';
 import type { Administrator } from '../admin/admin.ts';
 import type { ListRecord } from '../admin/admin-records.ts';
 import type { Proposal, ProposalSlot } from '../admin/proposal-life.ts';
 import { signerOf } from '../admin/proposal.ts';
 import type { SignedRecords } from '../admin/signed-records.ts';
+import { replaceFile } from '../config/private-file.ts';
 import type { AuditSink } from '../core/audit-event.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { createSealedBox } from '../crypto/sealed-box.ts';
 
 /** How long after the second signature a restore may begin. */
 const GOOD_MS = 24 * 3_600_000;
+
+const CLEARANCE = 'restore-approved';
+
+/** On whose word a state is replaced: an archive, and the proposal that both signed. */
+export interface RestoreWord {
+  readonly sha256: string;
+  readonly approval: string;
+}
 
 /** Approvals that were used, by the id of their proposal. */
 interface UsedApprovals {
@@ -64,6 +78,22 @@ export async function useRestoreApproval(signed: SignedRecords, id: string): Pro
     if (ids.includes(id)) return;
     if (await signed.write('restore', 'used', (found?.version ?? 0) + 1, { ids: [...ids, id] })) return;
   }
+}
+
+/**
+ * Remembers, beside the state that is about to be replaced, on whose word that is: a shared store that was emptied by
+ * an interrupted restore cannot say so any more.
+ */
+export async function keepClearance(data: string, keyring: Keyring, word: RestoreWord): Promise<void> {
+  const sealed = createSealedBox(keyring, CLEARANCE).seal(Buffer.from(JSON.stringify(word)), CLEARANCE);
+  await replaceFile(join(data, CLEARANCE), sealed, 0o600);
+}
+
+/** Reads what {@link keepClearance} kept; `undefined` when there is nothing, or it was not kept by this gateway. */
+export async function readClearance(data: string, keyring: Keyring): Promise<RestoreWord | undefined> {
+  const sealed = await readFile(join(data, CLEARANCE)).catch(() => undefined);
+  const plain = sealed && createSealedBox(keyring, CLEARANCE).open(sealed, CLEARANCE);
+  return plain && (JSON.parse(plain.toString()) as RestoreWord);
 }
 
 function doubtOf(

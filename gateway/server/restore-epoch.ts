@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { SignedRecords } from '../admin/signed-records.ts';
+import { UNFINISHED_FILE } from '../backup/restore-place.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import { type Closers, every } from './closers.ts';
@@ -9,8 +11,6 @@ import type { Foundation } from './foundation.ts';
 
 /** Where the number of restores stands: the version of this record goes up with each. */
 export const EPOCH = { kind: 'restore', id: 'epoch' } as const;
-/** Lies in a data directory from before a restore puts it in its place until all of it is done. */
-export const UNFINISHED_FILE = 'restore.unfinished';
 
 const TICK_MS = 1000;
 
@@ -28,6 +28,18 @@ export async function readEpoch(records: Pick<RecordStore, 'read'>): Promise<num
   return (await records.read(EPOCH.kind, EPOCH.id))?.version ?? 0;
 }
 
+/** SHA-256 of the archive that this state was last restored from. @throws as `SignedRecords.read`. */
+export async function restoredArchive(signed: SignedRecords): Promise<string | undefined> {
+  const found = await signed.read<{ readonly archive: string }>(EPOCH.kind, EPOCH.id);
+  return found?.value.archive;
+}
+
+/** Tells two restores apart, also when both began from the same backup. */
+async function markOf(records: Pick<RecordStore, 'read'>): Promise<string> {
+  const found = await records.read(EPOCH.kind, EPOCH.id);
+  return found === undefined ? 'none' : `${found.version} ${Buffer.from(found.body).toString('base64')}`;
+}
+
 /**
  * Watches for a restore that took the place of what this process works with: what it has in memory may say that
  * something revoked still counts.
@@ -39,14 +51,13 @@ export async function watchEpoch(
   { records, data, logger }: Pick<Foundation, 'records' | 'data' | 'logger'>,
   closers: Closers,
 ): Promise<{ readonly superseded: Promise<string> }> {
-  const startedWith = await readEpoch(records);
+  const startedWith = await markOf(records);
   const place = (await stat(data)).ino;
   const whyStop = async (): Promise<string | undefined> => {
     const now = await stat(data).catch(() => undefined);
     if (now?.ino !== place) return `the data directory ${data} was replaced while the gateway ran`;
-    const epoch = await readEpoch(records);
-    if (epoch === startedWith) return undefined;
-    return `the state was restored from a backup (epoch ${epoch}, started with ${startedWith})`;
+    if ((await markOf(records)) === startedWith) return undefined;
+    return 'the state under it was restored from a backup';
   };
   const superseded = new Promise<string>((resolve) => {
     const look = () =>
