@@ -5,8 +5,8 @@
  *     npm test -- unit               everything but end-to-end, browser and application (seconds)
  *     npm test -- test/session       a folder, a file or a quoted glob
  *
- * A file that starts real programs and fails is run once more, because it also judges times on a machine that others
- * share; what failed the first time is printed either way.
+ * A file that starts real programs and fails is run once more at the end, by itself, because it also judges times on
+ * a machine that others share; what failed the first time is printed either way.
  *
  * The last line is `N passed, N failed`, counted in assertions, with `, N skipped` only when some were. The exit
  * code is 1 when something failed and when nothing ran.
@@ -16,8 +16,13 @@ import { globSync, statSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
 import { readTap, type TapReport } from './support/tap-report.ts';
 
-/** They start real programs and measure time and memory, so they run one after another and last. */
+/** They start real programs. */
 const HEAVY = 'test/{end-to-end,browser,application,faults}/**';
+/** They measure time and memory, or fill the machine: they run one after another and last. */
+const ALONE = [
+  'test/faults/**',
+  'test/end-to-end/{big-body,handshakes,http2-floods,overload,slow-and-many,survival,worker-*}.test.ts',
+];
 const JOBS = 2;
 const UNIT_TIMEOUT_MS = 120_000;
 const HEAVY_TIMEOUT_MS = 360_000;
@@ -29,15 +34,22 @@ const files = select(selection);
 if (files.some(isHeavy)) installPackages();
 const startedMs = Date.now();
 const reports: TapReport[] = [];
+const again: string[] = [];
+const tried = new Set<string>();
 await runAll(
-  files.filter((file) => !isHeavy(file)),
+  files.filter((file) => !isAlone(file)),
   JOBS,
 );
-await runAll(files.filter(isHeavy), 1);
+await runAll(files.filter(isAlone), 1);
+await runAll(again.splice(0), 1);
 finish();
 
 function isHeavy(file: string): boolean {
   return matchesGlob(file, HEAVY);
+}
+
+function isAlone(file: string): boolean {
+  return ALONE.some((pattern) => matchesGlob(file, pattern));
 }
 
 function select(wanted: string): string[] {
@@ -55,19 +67,24 @@ function installPackages(): void {
   if (status !== 0) process.exit(1);
 }
 
+/** Runs files side by side; what may be run once more and failed goes to {@link again} and not into the sum. */
 async function runAll(queue: string[], jobs: number): Promise<void> {
   const rest = [...queue];
   const worker = async (): Promise<void> => {
     for (let file = rest.shift(); file !== undefined; file = rest.shift()) {
-      let report = await runFile(file);
-      if (report.failed > 0 && isHeavy(file)) {
-        process.stdout.write(`again   ${file}\n`);
-        report = await runFile(file);
-      }
-      reports.push(report);
+      const report = await runFile(file);
+      if (report.failed > 0 && mayRunAgain(file)) again.push(file);
+      else reports.push(report);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
+}
+
+function mayRunAgain(file: string): boolean {
+  if (!isHeavy(file) || tried.has(file)) return false;
+  tried.add(file);
+  process.stdout.write(`again   ${file}  (at the end)\n`);
+  return true;
 }
 
 /** Runs one file in its own process group, so that whatever it started can be ended with it. */
