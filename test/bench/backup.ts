@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 
 import type { FinishedBackup } from '../../gateway/backup/backup-lease.ts';
-import { runBackupJob } from '../../gateway/server/backup-child.ts';
+import { launchBackupWorker, runBackupJob } from '../../gateway/server/backup-child.ts';
 import type { ReadOrder, ReadReport } from './backup-reader.ts';
 import { type BackupSize, seedData } from './backup-seed.ts';
 import { scratch } from './children.ts';
@@ -94,9 +94,7 @@ async function write(
 ): Promise<{ backup: FinishedBackup; peaks: Peaks }> {
   let watch: PeakWatch | undefined;
   const launch = (): ChildProcess => {
-    const child = fork(program('../../gateway/zasov.mjs'), ['backup-worker'], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
+    const child = launchBackupWorker(program('../../gateway/zasov.mjs'));
     watch = new PeakWatch(child);
     return child;
   };
