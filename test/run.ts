@@ -14,16 +14,19 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { globSync, statSync } from 'node:fs';
 import { matchesGlob } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { readTap, type TapReport } from './support/tap-report.ts';
 
 /** They start real programs. */
 const HEAVY = 'test/{end-to-end,browser,application,faults}/**';
 /** They measure time and memory, or fill the machine: they run one after another and last. */
 const ALONE = [
-  'test/faults/**',
-  'test/end-to-end/{big-body,handshakes,http2-floods,overload,slow-and-many,survival,worker-*}.test.ts',
+  'test/faults/{*failover,facility,own-writes-workers,partition,primary-moves,redis-faults,trips,two-gateways}.test.ts',
+  'test/browser/demo.test.ts',
+  'test/end-to-end/{big-body,budgets,handshakes,http2-floods,overload,slow-and-many,survival,worker-*}.test.ts',
 ];
 const JOBS = 2;
+const COMPILED = fileURLToPath(new URL('../node_modules/.cache/zasov', import.meta.url));
 const UNIT_TIMEOUT_MS = 120_000;
 const HEAVY_TIMEOUT_MS = 360_000;
 /** How long a test file may tidy up after SIGTERM. */
@@ -95,7 +98,8 @@ async function runFile(file: string): Promise<TapReport> {
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Tap's own limit of 30 s gives way to the one above.
-    env: { ...process.env, TAP_TIMEOUT: String((2 * limitMs) / 1000) },
+    // What Node makes of the sources is kept, as the program itself keeps it.
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, TAP_TIMEOUT: String((2 * limitMs) / 1000) },
   });
   let tap = '';
   let errors = '';

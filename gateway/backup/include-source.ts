@@ -106,7 +106,11 @@ function start(
   stdin: 'ignore' | 'pipe',
 ) {
   const [program = '', ...parameters] = command;
-  const child = spawn(program, parameters, { stdio: [stdin, stdin === 'pipe' ? 'ignore' : 'pipe', 'pipe'] });
+  // A group of its own, so that what the command has started ends with it.
+  const child = spawn(program, parameters, {
+    stdio: [stdin, stdin === 'pipe' ? 'ignore' : 'pipe', 'pipe'],
+    detached: true,
+  });
   let complaint = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-COMPLAINT_BYTES);
@@ -115,11 +119,12 @@ function start(
   let why: string | undefined;
   const kill = (says: string) => {
     why ??= says;
-    child.kill('SIGKILL');
+    killGroup(child);
   };
   const timer = setTimeout(() => kill(`it took longer than ${Math.round(timeoutMs / 1000)} s`), timeoutMs);
   const abort = () => kill('it was ended');
   signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted === true) abort();
   return {
     child,
     finish: async () => {
@@ -129,9 +134,18 @@ function start(
     end: () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      killGroup(child);
     },
   };
+}
+
+function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself in this moment.
+  }
 }
 
 /** @returns how it ended badly. Never rejects. */

@@ -1,112 +1,110 @@
 import { didYouMean } from '../policy/did-you-mean.ts';
-import { ADMINS_USAGE, runAdmins } from './admins.ts';
-import { AUDIT_USAGE, runAudit } from './audit.ts';
-import { BACKUP_USAGE, runBackup } from './backup.ts';
-import { runBackupCheck } from './backup-check.ts';
-import { runBackupWorker } from './backup-worker.ts';
-import { runCheck } from './check.ts';
-import { runDemo } from './demo-command.ts';
-import { runExplain } from './explain.ts';
-import { KEYS_USAGE, runKeys } from './keys.ts';
-import { REGIONS_USAGE, runRegions } from './regions.ts';
-import { runReload } from './reload.ts';
-import { runTest } from './policy-test.ts';
-import { RESTORE_USAGE, runRestoreCommand } from './restore.ts';
-import { runSchema } from './schema.ts';
-import { runServe } from './serve.ts';
-import { SESSIONS_USAGE, runSessions } from './sessions.ts';
-import { SSH_USAGE, runSsh } from './ssh.ts';
-import { runStatus } from './status.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
-import { runWorker } from './worker.ts';
 
 interface Command {
   /** What it is for, in a line; absent where people have no use for it. */
   readonly summary?: string;
   /** How it is called, line by line; later lines are indented to stand behind `usage: `. */
-  readonly usage: string;
+  readonly usage: string | (() => Promise<string>);
   run(argv: readonly string[]): Promise<number>;
 }
 
-/** Commands by name; a name that is not here is bad usage. */
+/**
+ * Commands by name; a name that is not here is bad usage. Each is loaded when it is asked for: most are a short question to
+ * a running gateway, and the whole gateway takes most of a second to load.
+ */
 const COMMANDS: Record<string, Command> = {
   serve: {
     summary: 'run the gateway; SIGHUP reads the policies again, SIGTERM drains',
     usage: 'zasov serve [--policies DIR|FILE] [--data DIR]',
-    run: runServe,
+    run: async (argv) => await (await import('./serve.ts')).runServe(argv),
   },
   demo: {
     summary: 'three nodes of a small CRM, and the gateway in front of them',
     usage: 'zasov demo [--port 8443] [--policies DIR|FILE] [--data DIR] [--json]',
-    run: runDemo,
+    run: async (argv) => await (await import('./demo-command.ts')).runDemo(argv),
   },
   check: {
     summary: 'every mistake in the policies, with its place',
     usage: 'zasov check [--policies DIR|FILE] [--json]',
-    run: runCheck,
+    run: async (argv) => await (await import('./check.ts')).runCheck(argv),
   },
   explain: {
     summary: 'which route decides over a request, and why',
     usage: `zasov explain METHOD URL [--as session:SUBJECT@ACCOUNT|key:ID|admin:NAME] [--header 'K: V'] …
                      [--client ADDRESS] [--policies DIR|FILE] [--data DIR] [--json]`,
-    run: runExplain,
+    run: async (argv) => await (await import('./explain.ts')).runExplain(argv),
   },
   test: {
     summary: 'policy tests: *.test.yaml, a request in, the expected decision out',
     usage: 'zasov test [DIR] [--policies DIR|FILE] [--json]',
-    run: runTest,
+    run: async (argv) => await (await import('./policy-test.ts')).runTest(argv),
   },
   keys: {
     summary: 'issue, list, rotate, revoke, import: API keys of a running gateway',
-    usage: KEYS_USAGE,
-    run: runKeys,
+    usage: async () => (await import('./keys.ts')).KEYS_USAGE,
+    run: async (argv) => await (await import('./keys.ts')).runKeys(argv),
   },
   sessions: {
     summary: 'list, revoke: who is signed in to a running gateway',
-    usage: SESSIONS_USAGE,
-    run: runSessions,
+    usage: async () => (await import('./sessions.ts')).SESSIONS_USAGE,
+    run: async (argv) => await (await import('./sessions.ts')).runSessions(argv),
   },
   regions: {
     summary: 'list, drain, undrain, seal, unseal: regions of a running gateway',
-    usage: REGIONS_USAGE,
-    run: runRegions,
+    usage: async () => (await import('./regions.ts')).REGIONS_USAGE,
+    run: async (argv) => await (await import('./regions.ts')).runRegions(argv),
   },
   admins: {
     summary: 'list, enrol, propose, approve, reject, renew, revoke: the two administrators',
-    usage: ADMINS_USAGE,
-    run: runAdmins,
+    usage: async () => (await import('./admins.ts')).ADMINS_USAGE,
+    run: async (argv) => await (await import('./admins.ts')).runAdmins(argv),
   },
-  audit: { summary: 'verify, tail, key: the audit trail', usage: AUDIT_USAGE, run: runAudit },
+  audit: {
+    summary: 'verify, tail, key: the audit trail',
+    usage: async () => (await import('./audit.ts')).AUDIT_USAGE,
+    run: async (argv) => await (await import('./audit.ts')).runAudit(argv),
+  },
   restore: {
     summary: 'bring a gateway back from an archive, on an empty machine',
-    usage: RESTORE_USAGE,
-    run: runRestoreCommand,
+    usage: async () => (await import('./restore.ts')).RESTORE_USAGE,
+    run: async (argv) => await (await import('./restore.ts')).runRestoreCommand(argv),
   },
   backup: {
     summary: 'now, list, verify, drill, signer: encrypted copies on external storage',
-    usage: BACKUP_USAGE,
-    run: runBackup,
+    usage: async () => (await import('./backup.ts')).BACKUP_USAGE,
+    run: async (argv) => await (await import('./backup.ts')).runBackup(argv),
   },
-  ssh: { summary: 'tunnel to a server, for OpenSSH', usage: SSH_USAGE, run: runSsh },
+  ssh: {
+    summary: 'tunnel to a server, for OpenSSH',
+    usage: async () => (await import('./ssh.ts')).SSH_USAGE,
+    run: async (argv) => await (await import('./ssh.ts')).runSsh(argv),
+  },
   status: {
     summary: 'what a running gateway says of itself',
     usage: 'zasov status [--data DIR] [--json]',
-    run: runStatus,
+    run: async (argv) => await (await import('./status.ts')).runStatus(argv),
   },
   reload: {
     summary: 'make a running gateway read its policies again',
     usage: 'zasov reload [--data DIR] [--json]',
-    run: runReload,
+    run: async (argv) => await (await import('./reload.ts')).runReload(argv),
   },
   schema: {
     summary: 'the JSON Schema of the policies',
     usage: 'zasov schema [--write FILE]',
-    run: runSchema,
+    run: async (argv) => await (await import('./schema.ts')).runSchema(argv),
   },
-  worker: { usage: 'zasov worker', run: runWorker },
-  'backup-check': { usage: 'zasov backup-check DIRECTORY', run: runBackupCheck },
-  'backup-worker': { usage: 'zasov backup-worker', run: runBackupWorker },
+  worker: { usage: 'zasov worker', run: async () => await (await import('./worker.ts')).runWorker() },
+  'backup-check': {
+    usage: 'zasov backup-check DIRECTORY',
+    run: async (argv) => await (await import('./backup-check.ts')).runBackupCheck(argv),
+  },
+  'backup-worker': {
+    usage: 'zasov backup-worker',
+    run: async () => await (await import('./backup-worker.ts')).runBackupWorker(),
+  },
 };
 
 /**
@@ -116,15 +114,15 @@ const COMMANDS: Record<string, Command> = {
  */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   const [name = '', ...rest] = argv;
-  if (name === 'help' || name === '--help' || name === '-h') return showHelp(rest[0]);
+  if (name === 'help' || name === '--help' || name === '-h') return await showHelp(rest[0]);
   if (name === 'version' || name === '--version') return print(VERSION);
   const command = find(name);
   if (command === undefined) return refuseName(name);
-  if (asksHelp(rest)) return print(helpOf(command));
+  if (asksHelp(rest)) return print(await helpOf(command));
   try {
     return await command.run(rest);
   } catch (error) {
-    return explainFailure(error, name);
+    return await explainFailure(error, name, command);
   }
 }
 
@@ -138,10 +136,10 @@ function asksHelp(words: readonly string[]): boolean {
   return (end === -1 ? words : words.slice(0, end)).some((word) => word === '--help' || word === '-h');
 }
 
-function showHelp(name: string | undefined): number {
+async function showHelp(name: string | undefined): Promise<number> {
   if (name === undefined) return print(overview());
   const command = find(name);
-  return command === undefined ? refuseName(name) : print(helpOf(command));
+  return command === undefined ? refuseName(name) : print(await helpOf(command));
 }
 
 function refuseName(name: string): number {
@@ -159,7 +157,7 @@ function namesForPeople(): string[] {
   return Object.entries(COMMANDS).flatMap(([name, { summary }]) => (summary === undefined ? [] : [name]));
 }
 
-function explainFailure(error: unknown, name: string): number {
+async function explainFailure(error: unknown, name: string, command: Command): Promise<number> {
   const message = error instanceof Error ? error.message : String(error);
   const isParsing =
     error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
@@ -168,15 +166,19 @@ function explainFailure(error: unknown, name: string): number {
     return 1;
   }
   // A message that is the usage itself needs no pointer to it.
-  const isUsage = message === find(name)?.usage;
+  const isUsage = message === (await usageOf(command));
   // Node goes on about operands that begin with a dash, which nothing here has.
   const sentence = message.split('. To specify')[0] ?? message;
   process.stderr.write(isUsage ? `usage: ${message}\n` : `zasov: ${sentence}; see zasov ${name} --help\n`);
   return 2;
 }
 
-function helpOf({ summary, usage }: Command): string {
-  return `usage: ${usage}\n\n${summary ?? 'not for people'}`;
+async function helpOf(command: Command): Promise<string> {
+  return `usage: ${await usageOf(command)}\n\n${command.summary ?? 'not for people'}`;
+}
+
+async function usageOf({ usage }: Command): Promise<string> {
+  return typeof usage === 'string' ? usage : await usage();
 }
 
 function overview(): string {
