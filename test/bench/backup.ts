@@ -70,10 +70,18 @@ class PeakWatch {
     this.#child = child;
     this.#timer = setInterval(() => this.look(), SAMPLE_MS);
     child.once('exit', () => clearInterval(this.#timer));
+    // Before the directory is removed at exit: who still writes there would make it anew.
+    process.prependListener('exit', () => this.#kill());
   }
 
   get peaks(): Peaks {
     return this.#peaks;
+  }
+
+  #kill(): void {
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    for (const each of processTree(pid)) process.kill(each, 'SIGKILL');
   }
 
   look(): void {
