@@ -14,6 +14,7 @@ import { Pipeline } from './pipeline/pipeline.ts';
 import { startEvent } from './pipeline/audit-report.ts';
 import { createRequestReport } from './pipeline/request-report.ts';
 import type { Policy } from './policy/policy.ts';
+import { launchBackupWorker } from './server/backup-child.ts';
 import { closeAll, type Closers, every } from './server/closers.ts';
 import { startControlServer } from './server/control-server.ts';
 import {
@@ -179,7 +180,7 @@ function launchProgram(command: string): ChildProcess {
   return fork(process.argv[1] ?? '', [command], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 
-const launchBackup = () => launchProgram('backup-worker');
+const launchBackup = () => launchBackupWorker(process.argv[1] ?? '');
 
 /** Serves in this process. */
 async function serveAlone(

@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 
 import { GatewayError } from '../core/gateway-error.ts';
 
@@ -35,6 +34,13 @@ export function watchScratchCheck(child: ChildProcess): ScratchChecker {
       else resolve(complaint.trim() || (signal ?? `exit code ${code ?? 0}`));
     });
   });
+  // One reaction for all chunks: each race against a promise that stays open would leave something behind there.
+  let isOver = false;
+  let wake = (): void => undefined;
+  void ended.then(() => {
+    isOver = true;
+    wake();
+  });
   const failed = (why: string | undefined) =>
     new GatewayError(
       'backup_failed',
@@ -43,12 +49,12 @@ export function watchScratchCheck(child: ChildProcess): ScratchChecker {
   return {
     async take(chunk) {
       if (stdin.write(chunk)) return;
-      const drained = once(stdin, 'drain').then(
-        () => true,
-        () => false,
-      );
-      const why = await Promise.race([drained, ended]);
-      if (why !== true) throw failed(await ended);
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        stdin.once('drain', resolve);
+        if (isOver) resolve();
+      });
+      if (isOver) throw failed(await ended);
     },
     async *checked(archive) {
       try {

@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Signer } from '../crypto/signing-key.ts';
@@ -43,6 +43,7 @@ export interface WriteOptions {
 }
 
 const PART_BYTES = 4 * 1024 * 1024;
+const PIECE_CHARACTERS = 64 * 1024;
 
 /**
  * Writes an archive: a tar, compressed (zstd), encrypted (age). Nothing of it is held but a part of 4 MiB.
@@ -83,14 +84,14 @@ class TarWriter {
   }
 
   async *#tar(head: ArchiveHead, signer: Signer): AsyncGenerator<Uint8Array> {
-    yield* this.#whole(HEAD_PATH, Buffer.from(`${JSON.stringify(head)}\n`));
+    yield* this.#whole(HEAD_PATH, [Buffer.from(`${JSON.stringify(head)}\n`)]);
     for await (const entry of this.#options.entries) {
       if ('section' in entry) yield* this.#section(entry.section, entry.open());
       else if ('stream' in entry) yield* this.#parts(entry.stream, entry.open());
       else yield* this.#file(entry.path, entry.bytes, entry.open());
     }
     const text = Buffer.from(writeManifest(this.manifest, signer));
-    yield* this.#bytes(MANIFEST_PATH, text);
+    yield* this.#bytes(MANIFEST_PATH, [text]);
     yield tarEnd();
   }
 
@@ -98,24 +99,20 @@ class TarWriter {
     const digest = createHash('sha256');
     let records = 0;
     let part = 0;
-    let waiting: string[] = [];
-    let length = 0;
+    let pieces: Buffer[] = [];
+    let bytes = 0;
     const path = () => `store/${name}-${String((part += 1)).padStart(5, '0')}.jsonl`;
-    for await (const line of lines) {
-      records += 1;
-      waiting.push(line, '\n');
-      length += line.length + 1;
-      // Lines are ASCII but for names; a part may be a little longer than meant.
-      if (length < PART_BYTES) continue;
-      const bytes = Buffer.from(waiting.join(''));
-      digest.update(bytes);
-      yield* this.#whole(path(), bytes);
-      waiting = [];
-      length = 0;
+    for await (const { piece, lines: count } of inPieces(lines)) {
+      records += count;
+      digest.update(piece);
+      pieces.push(piece);
+      bytes += piece.length;
+      if (bytes < PART_BYTES) continue;
+      yield* this.#whole(path(), pieces);
+      pieces = [];
+      bytes = 0;
     }
-    const rest = Buffer.from(waiting.join(''));
-    digest.update(rest);
-    if (rest.length > 0) yield* this.#whole(path(), rest);
+    if (bytes > 0) yield* this.#whole(path(), pieces);
     this.#sections.push({ name, records, sha256: digest.digest('hex') });
   }
 
@@ -130,12 +127,12 @@ class TarWriter {
         length += piece.length;
         from += piece.length;
         if (length < PART_BYTES) continue;
-        yield* this.#whole(path((part += 1)), Buffer.concat(waiting));
+        yield* this.#whole(path((part += 1)), [Buffer.concat(waiting)]);
         waiting = [];
         length = 0;
       }
     }
-    if (length > 0) yield* this.#whole(path((part += 1)), Buffer.concat(waiting));
+    if (length > 0) yield* this.#whole(path((part += 1)), [Buffer.concat(waiting)]);
   }
 
   async *#file(path: string, bytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -158,15 +155,18 @@ class TarWriter {
     this.#entries.push({ path, bytes, sha256: digest.digest('hex') });
   }
 
-  *#whole(path: string, bytes: Buffer): Generator<Uint8Array> {
-    this.#entries.push({ path, bytes: bytes.length, sha256: hash('sha256', bytes, 'hex') });
-    yield* this.#bytes(path, bytes);
+  *#whole(path: string, pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+    const digest = createHash('sha256');
+    for (const piece of pieces) digest.update(piece);
+    this.#entries.push({ path, bytes: lengthOf(pieces), sha256: digest.digest('hex') });
+    yield* this.#bytes(path, pieces);
   }
 
-  *#bytes(path: string, bytes: Buffer): Generator<Uint8Array> {
-    yield tarHeader(path, bytes.length, this.#options.head.created_ms);
-    yield this.#count(path, bytes);
-    yield padding(bytes.length);
+  *#bytes(path: string, pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+    const bytes = lengthOf(pieces);
+    yield tarHeader(path, bytes, this.#options.head.created_ms);
+    for (const piece of pieces) yield this.#count(path, piece);
+    yield padding(bytes);
   }
 
   #count<T extends Uint8Array>(path: string, chunk: T): T {
@@ -174,4 +174,25 @@ class TarWriter {
     this.#options.onProgress?.({ plainBytes: this.#plainBytes, path });
     return chunk;
   }
+}
+
+/** Gathers lines, so that their texts are gone before they grow old: what grew old is long in being collected. */
+async function* inPieces(
+  lines: AsyncIterable<string>,
+): AsyncGenerator<{ readonly piece: Buffer; readonly lines: number }> {
+  let text = '';
+  let count = 0;
+  for await (const line of lines) {
+    text += `${line}\n`;
+    count += 1;
+    if (text.length < PIECE_CHARACTERS) continue;
+    yield { piece: Buffer.from(text), lines: count };
+    text = '';
+    count = 0;
+  }
+  if (count > 0) yield { piece: Buffer.from(text), lines: count };
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
 import { processEnvironment } from '../config/environment.ts';
+import { BACKUP_NODE_OPTIONS } from '../server/backup-child.ts';
 import { serveBackupJob } from '../server/backup-service.ts';
 import { runJob } from '../server/make-archive.ts';
 import { UsageError } from './usage-error.ts';
@@ -22,7 +23,7 @@ export async function runBackupWorker(): Promise<number> {
 }
 
 function startCheck(directory: string): ChildProcess {
-  return spawn(process.execPath, [process.argv[1] ?? '', 'backup-check', directory], {
+  return spawn(process.execPath, [...BACKUP_NODE_OPTIONS, process.argv[1] ?? '', 'backup-check', directory], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
 }

@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 
 import type { ArchiveOrder } from '../backup/backup-scheduler.ts';
 import { GatewayError, type ProblemCode, PROBLEMS } from '../core/gateway-error.ts';
@@ -9,6 +9,20 @@ import { ProcessLink } from './process-link.ts';
 const TIDY_MS = 10_000;
 /** No archive takes longer: the longest time that a timer knows. */
 const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Options of Node for processes of a backup. What streams through them are buffers outside of V8's heap, which only a
+ * collection frees: a small space for young objects, in MiB, is collected often, and a quarter of the memory is saved.
+ */
+export const BACKUP_NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=2'];
+
+/** Starts the process for one job. @param program what `zasov` is. */
+export function launchBackupWorker(program: string): ChildProcess {
+  return fork(program, ['backup-worker'], {
+    execArgv: [...process.execArgv, ...BACKUP_NODE_OPTIONS],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+}
 
 /** What a job is given beside itself. */
 export type JobControl = Pick<ArchiveOrder, 'signal' | 'confirm' | 'onProgress'>;

@@ -69,6 +69,16 @@ export function residentBytes(pids: readonly number[]): number {
   return sum;
 }
 
+/** The most memory that a process has ever had resident, in bytes; 0 for one that is gone. */
+export function peakBytes(pid: number): number {
+  try {
+    const kibibytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    return Number(kibibytes?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
 /** Numbers of the processors that this process may use. */
 export function allowedProcessors(): number[] {
   const list = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
