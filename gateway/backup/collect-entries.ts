@@ -108,7 +108,10 @@ async function filesOf(
     const file = join(entry.parentPath, entry.name);
     const path = relative(directory, file);
     if (!entry.isFile() || !isWanted(path, entry.name)) continue;
-    const { size } = await stat(file);
+    // What was there a moment ago and is not any more was passing.
+    const [facts] = await stat(file).then((one) => [one], noneThere);
+    if (facts === undefined) continue;
+    const { size } = facts;
     found.push({
       path,
       bytes: size,
