@@ -102,6 +102,22 @@ export class BackupScheduler {
     throw new GatewayError('backup_failed', `a backup is under way already, on ${holder}`);
   }
 
+  /**
+   * Begins a backup once the one that is under way here, if any, is over: that one lacks what has changed since it began.
+   *
+   * @throws GatewayError as {@link begin}.
+   */
+  async beginNext(): Promise<BackupRun> {
+    for (;;) {
+      await this.#run?.ended.catch(() => undefined);
+      try {
+        return await this.begin();
+      } catch (error) {
+        if (this.#run === undefined || this.#isStopped) throw error;
+      }
+    }
+  }
+
   /** Gives up what is under way and begins nothing more. */
   async stop(): Promise<void> {
     this.#isStopped = true;

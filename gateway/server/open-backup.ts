@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { headsDirectory } from '../audit/trail-head.ts';
 import { nodeName } from '../audit/writer-slot.ts';
 import { BackupLease, type FinishedBackup } from '../backup/backup-lease.ts';
-import { type ArchiveOrder, BackupScheduler } from '../backup/backup-scheduler.ts';
+import { type ArchiveOrder, type BackupRun, BackupScheduler } from '../backup/backup-scheduler.ts';
 import type { BackupProgress } from '../backup/backup-progress.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import type { DrillReport } from '../backup/drill-report.ts';
@@ -51,6 +51,7 @@ export class Backups {
   readonly #node: string;
   readonly #signers: readonly string[];
   readonly #verifying = new AbortController();
+  #queue: Promise<unknown> = Promise.resolve();
   readonly #saidMs = new Map<string, number>();
   readonly #stops: (() => void)[] = [];
   #policy: Policy;
@@ -149,9 +150,18 @@ export class Backups {
   }
 
   async #beginBackup(): Promise<string> {
-    const run = await this.#scheduler.begin();
-    const ended = run.ended.then(({ archive, bytes, sha256 }) => ({ archive, bytes, sha256 }));
-    return this.#runs.add(ended, () => run.progress);
+    const isFree = this.#scheduler.run === undefined;
+    let run: BackupRun | undefined;
+    const begun = this.#queue.then(() => this.#scheduler.beginNext());
+    this.#queue = begun.catch(() => undefined);
+    const ended = begun.then(async (made) => {
+      run = made;
+      const { archive, bytes, sha256 } = await made.ended;
+      return { archive, bytes, sha256 };
+    });
+    const id = this.#runs.add(ended, () => run?.progress ?? { phase: 'snapshot', bytes: 0 });
+    if (isFree) await begun;
+    return id;
   }
 
   #beginVerify(archive: string | undefined): string {

@@ -83,7 +83,7 @@ const commands = [...readFileSync('docs/disaster.md', 'utf8').matchAll(/^```\n([
 const before: [begins: string, happens: () => Promise<void> | void][] = [
   ['backup signer', start],
   [
-    'backup drill',
+    'backup now',
     () => {
       key = issue('vera');
     },

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { test } from 'tap';
@@ -102,6 +104,21 @@ await test('a backup is made, listed, read back and opened by the identity alone
   t.match(metrics, new RegExp(`^zasov_backup_bytes ${bytes}$`, 'm'));
   writeFileSync(join(to, String(archive)), 'something else');
   t.equal(gateway.command('backup', 'verify').code, 1, 'what was changed is not good');
+});
+
+await test('who asks for a backup while one is under way gets the next one, with what has changed since', async (t) => {
+  const to = temporaryDirectory();
+  const gateway = await startGateway(backup(to));
+  t.teardown(() => gateway.program.stop());
+  const words = ['gateway/zasov.mjs', 'backup', 'now', '--json', '--data', gateway.data];
+  const made = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const { stdout } = await promisify(execFile)(process.execPath, words);
+      return (JSON.parse(stdout) as { archive: string }).archive;
+    }),
+  );
+  t.equal(new Set(made).size, 3);
+  t.ok(made.every((archive) => named(to).includes(archive)));
 });
 
 await test('a backup process that is killed alarms at once and leaves the archives before it alone', async (t) => {
