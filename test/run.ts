@@ -23,7 +23,7 @@ const HEAVY = 'test/{end-to-end,browser,application,faults}/**';
 const ALONE = [
   'test/faults/{*failover,facility,own-writes-workers,partition,primary-moves,redis-faults,trips,two-gateways}.test.ts',
   'test/browser/demo.test.ts',
-  'test/end-to-end/{big-body,budgets,handshakes,http2-floods,overload,slow-and-many,survival,worker-*}.test.ts',
+  'test/end-to-end/{big-body,budgets,handshakes,http2-floods,overload,slow-and-many,survival,theft,worker-*}.test.ts',
 ];
 const JOBS = 2;
 const COMPILED = fileURLToPath(new URL('../node_modules/.cache/zasov', import.meta.url));

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { type ReadableStream as WebStream } from 'node:stream/web';
 
-import { Encrypter } from 'age-encryption';
+import type { Encrypter } from 'age-encryption';
 
 /**
  * Encrypts a stream to age recipients (X25519 and its post-quantum hybrid), in chunks of 64 KiB: the gateway has no key
@@ -14,16 +14,18 @@ export async function* encryptStream(
   recipients: readonly string[],
 ): AsyncGenerator<Uint8Array> {
   const source = Readable.toWeb(Readable.from(plain, { objectMode: false })) as ReadableStream<Uint8Array>;
-  yield* (await encrypterFor(recipients).encrypt(source)) as unknown as WebStream<Uint8Array>;
+  yield* (await (await encrypterFor(recipients)).encrypt(source)) as unknown as WebStream<Uint8Array>;
 }
 
 /** Encrypts something small. */
 export async function encryptBytes(plain: Uint8Array, recipients: readonly string[]): Promise<Uint8Array> {
-  return await encrypterFor(recipients).encrypt(plain);
+  return await (await encrypterFor(recipients)).encrypt(plain);
 }
 
-function encrypterFor(recipients: readonly string[]): Encrypter {
-  const encrypter = new Encrypter();
+async function encrypterFor(recipients: readonly string[]): Promise<Encrypter> {
+  // Loaded here only: a gateway that makes no backups need not carry it in its memory.
+  const age = await import('age-encryption');
+  const encrypter = new age.Encrypter();
   for (const recipient of recipients) encrypter.addRecipient(recipient);
   return encrypter;
 }
