@@ -21,9 +21,9 @@ import { readTap, type TapReport } from './support/tap-report.ts';
 const HEAVY = 'test/{end-to-end,browser,application,faults}/**';
 /** They measure time and memory, or fill the machine: they run one after another and last. */
 const ALONE = [
-  'test/faults/{*failover,facility,own-writes-workers,partition,primary-moves,redis-faults,trips,two-gateways}.test.ts',
+  'test/faults/{*failover,primary-moves,redis-faults}.test.ts',
   'test/browser/demo.test.ts',
-  'test/end-to-end/{big-body,budgets,handshakes,http2-floods,overload,slow-and-many,survival,theft,worker-*}.test.ts',
+  'test/end-to-end/{big-body,http2-floods,overload,slow-and-many,theft,worker-crash}.test.ts',
 ];
 const JOBS = 2;
 const COMPILED = fileURLToPath(new URL('../node_modules/.cache/zasov', import.meta.url));
