@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 
 import { canonicalJson, type JsonValue } from '../core/canonical-json.ts';
 import { type Signer, verifySignature } from '../crypto/signing-key.ts';
+import { parseKey, parseRecord } from './restore-records.ts';
 import type { RecordKind, StoredRecord } from '../store/record-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
 
@@ -70,7 +71,7 @@ export function readSegment(text: string): ReadSegment | undefined {
       typeof signature === 'string' &&
       verifySignature(signer, signedText(body), signature);
     if (!isRight) return undefined;
-    const read = { keys: keys.map(keyOf), records: records.map(recordOf), audit };
+    const read = { keys: keys.map(parseKey), records: records.map(parseRecord), audit };
     return { chain, seq, prev, atMs, signer, ...read, hash: hash('sha256', text, 'hex') };
   } catch {
     return undefined;
@@ -130,14 +131,6 @@ function plainOf(
     })),
     audit,
   };
-}
-
-function keyOf({ lineage, version, person, due_ms: dueMs, body }: PlainKey): StoredKey {
-  return { lineage, version, person, dueMs, body: Buffer.from(body, 'base64') };
-}
-
-function recordOf({ kind, id, version, body }: PlainRecord): StoredRecord {
-  return { kind, id, version, body: Buffer.from(body, 'base64') };
 }
 
 function signedText(body: PlainSegment): string {
