@@ -1,4 +1,4 @@
-import type { ArchiveHead } from '../backup/archive-format.ts';
+import type { ArchiveHead, JournalPosition } from '../backup/archive-format.ts';
 import { type JournalSegment, type JournalVerdict, readJournal } from '../backup/journal-reader.ts';
 import type { JournalDigest } from '../backup/restore-load.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
@@ -10,6 +10,8 @@ export interface JournalFindings extends JournalDigest {
   readonly isComplete: boolean;
   /** Up to when changes are known. */
   readonly throughMs: number;
+  /** The last segment that belongs to it. */
+  readonly end: JournalPosition;
   /** Ends of audit chains that were seen after the archive. */
   readonly heads: readonly { readonly writer: string; readonly seq: number; readonly hash: string }[];
   readonly problems: readonly string[];
@@ -22,6 +24,7 @@ export const NO_JOURNAL: JournalFindings = {
   keys: new Map(),
   isComplete: true,
   throughMs: 0,
+  end: { seq: 0, hash: '' },
   heads: [],
   problems: [],
   says: 'an archive of one node: keys and administrators are in the store that all nodes share, and stay as they are',
@@ -53,7 +56,15 @@ export async function inspectJournal(
   const says = isComplete
     ? `the journal is whole up to ${timeOf(verdict.through_ms)}: ${keys.size} keys changed after the archive`
     : 'THE JOURNAL IS NOT WHOLE: API keys come back on hold; look at who holds them, then zasov keys release';
-  return { keys, isComplete, throughMs: verdict.through_ms, heads: [...heads.values()], problems, says };
+  return {
+    keys,
+    isComplete,
+    throughMs: verdict.through_ms,
+    end: { seq: verdict.last_seq, hash: verdict.last_hash },
+    heads: [...heads.values()],
+    problems,
+    says,
+  };
 }
 
 /** Whether the journal reaches to the loss: by what was said, or by what whoever sits there says. */
@@ -79,6 +90,7 @@ export async function eachSegment(
       intact: false,
       through_ms: 0,
       last_seq: from.seq,
+      last_hash: from.hash,
       problems: ['there is no journal: --journal names its directory'],
     };
   const reading = readJournal({

@@ -29,7 +29,8 @@ function fleet(t: Test) {
       node: hasOwn ? lease(`backup-${name}`) : undefined,
       clock,
       observer: {
-        started: (kind) => log.push(`${name} started ${kind}`),
+        started: (kind, cutOff) =>
+          log.push(`${name} started ${kind}${cutOff === undefined ? '' : ` after ${cutOff}`}`),
         done: (kind) => log.push(`${name} done ${kind}`),
         failed: (kind, error, failures) => log.push(`${name} failed ${kind} ${failures} ${String(error)}`),
         gaveUp: (kind) => log.push(`${name} gave up ${kind}`),
@@ -104,7 +105,7 @@ await test('a node that died in the middle is followed by another one', async (t
     'dead started fleet',
     'other started node',
     'other done node',
-    'other started fleet',
+    'other started fleet after dead',
     'other done fleet',
   ]);
 });
