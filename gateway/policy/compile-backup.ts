@@ -19,7 +19,7 @@ type BackupPlace =
     };
 
 /** What else goes into an archive: what a command writes, or what a URL answers with. */
-interface BackupSource {
+export interface BackupSource {
   readonly name: string;
   readonly from:
     | { readonly command: readonly string[] }
