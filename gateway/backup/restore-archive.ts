@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { GatewayError } from '../core/gateway-error.ts';
-import type { ArchiveHead } from './archive-format.ts';
+import { type ArchiveHead, parseArchiveName } from './archive-format.ts';
 import { readArchive } from './read-archive.ts';
 import { safePath, writeRestored } from './restore-files.ts';
 import { beginInclude, type IncludeRestore } from './restore-include.ts';
@@ -81,6 +81,13 @@ export async function inspectArchive(
     throw new GatewayError(
       'backup_invalid',
       `${source.name} holds no master key: it cannot be restored from`,
+    );
+  const named = parseArchiveName(source.name);
+  // It is good in itself, and older than whoever asks for it believes.
+  if (named !== undefined && named.id !== head.id)
+    throw new GatewayError(
+      'backup_invalid',
+      `${source.name} holds another archive, made ${new Date(head.created_ms).toISOString()} with the id ${head.id}: somebody put it under this name. Take another archive, or give this one its own name back if you want that one`,
     );
   return { head, ...measured.result(), masterKey, policies, includes: [...includes] };
 }
