@@ -6,6 +6,7 @@ import type { JournalPosition } from './archive-format.ts';
 import type { BackupTarget } from './backup-target.ts';
 import { encryptBytes } from './encrypt.ts';
 import { JournalHold, type JournalHoldOptions, type JournalPlace } from './journal-place.ts';
+import { oneChunk } from './one-chunk.ts';
 import { type JournalHead, JOURNALED_KINDS, segmentName, writeSegment } from './journal-segment.ts';
 
 /** What a journal is written from, and to. */
@@ -145,7 +146,7 @@ export class JournalWriter {
     const content = { chain: place.chain, seq, prev: place.hash, atMs: nowMs, keys, records, audit };
     const { text, hash } = writeSegment(content, signer);
     try {
-      await target.put(segmentName(seq, hash), once(await encryptBytes(Buffer.from(text), recipients)));
+      await target.put(segmentName(seq, hash), oneChunk(await encryptBytes(Buffer.from(text), recipients)));
       if (!(await this.#hold.move({ seq, hash, cursor, throughMs: nowMs }))) return false;
     } catch (error) {
       // They wait: whatever was looked at counts as not written.
@@ -174,8 +175,4 @@ const REMEMBERED = 20_000;
 
 function recordName(kind: RecordKind, id: string): string {
   return `${kind}/${id}`;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
