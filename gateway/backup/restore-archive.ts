@@ -148,6 +148,7 @@ async function takeHead(heads: string, path: string, body: AsyncIterable<Uint8Ar
 class IncludeSequence {
   readonly #sinks: RestoreSinks;
   #current: IncludeRestore | undefined;
+  #leftOut: string | undefined;
 
   constructor(sinks: RestoreSinks) {
     this.#sinks = sinks;
@@ -155,10 +156,11 @@ class IncludeSequence {
 
   async take(path: string, body: AsyncIterable<Uint8Array>): Promise<boolean> {
     const [folder, name = ''] = path.split('/');
-    if (folder !== 'include') return false;
+    if (folder !== 'include' || name === this.#leftOut) return false;
     if (this.#current?.name !== name) {
       await this.finish();
       const run = this.#sinks.include(name);
+      this.#leftOut = run === undefined ? name : undefined;
       if (run === undefined) return false;
       this.#current = beginInclude(name, run);
     }

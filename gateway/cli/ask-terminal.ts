@@ -28,8 +28,9 @@ export async function askTerminal(question: string, options: AskOptions = {}): P
   if (input === undefined) throw new UsageError('there is no terminal to ask at');
   const hidden = new Writable({ write: (_chunk, _encoding, done) => done() });
   const output = isSecret ? hidden : process.stderr;
-  if (isSecret) process.stderr.write(question);
   const terminal = createInterface({ input, output, terminal: true, historySize: 0 });
+  // Now that the terminal does not echo any more: somebody may answer the moment that the question is there.
+  if (isSecret) process.stderr.write(question);
   let abort = (): void => undefined;
   try {
     return await new Promise<string>((resolve, reject) => {
