@@ -5,7 +5,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { PolicySettings } from './policy-schema.ts';
 
 /** What else goes into an archive: what a command writes, or what a URL answers with. */
-interface BackupSource {
+export interface BackupSource {
   readonly name: string;
   readonly from:
     | { readonly command: readonly string[] }
