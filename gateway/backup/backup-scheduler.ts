@@ -50,6 +50,8 @@ interface ActiveRun extends BackupRun {
 }
 
 const LOOK_MS = 5000;
+/** Before a backup that the store did not let begin is tried again. */
+const REFUSED_PAUSE_MS = 60_000;
 const LOST = 'another node has taken this backup over, because this one was not heard of for too long';
 
 /**
@@ -61,6 +63,7 @@ export class BackupScheduler {
   #rhythm: BackupRhythm | undefined;
   #run: ActiveRun | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #refusedMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> | undefined;
   #isStopped = false;
 
@@ -96,7 +99,7 @@ export class BackupScheduler {
     if (this.#rhythm === undefined || this.#isStopped)
       throw new GatewayError('backup_failed', 'the policies in force ask for no backups');
     const lease = kind === 'fleet' ? this.#parts.fleet : this.#parts.node;
-    const isTaken = lease === undefined || this.#run !== undefined || !(await lease.take());
+    const isTaken = lease === undefined || this.#run !== undefined || !(await this.#take(kind, lease));
     if (!isTaken) return this.#start(kind, lease);
     const holder = (await this.#parts.fleet.read()).holder?.name ?? 'this node';
     throw new GatewayError('backup_failed', `a backup is under way already, on ${holder}`);
@@ -132,7 +135,8 @@ export class BackupScheduler {
     if (this.#run !== undefined) await this.#renew(this.#run, nowMs);
     const rhythm = this.#rhythm;
     // A clock that was set back does not keep anybody waiting.
-    const isLooked = nowMs >= this.#lookedMs && nowMs - this.#lookedMs < LOOK_MS;
+    const isRecent = (timeMs: number, spanMs: number) => nowMs >= timeMs && nowMs - timeMs < spanMs;
+    const isLooked = isRecent(this.#lookedMs, LOOK_MS) || isRecent(this.#refusedMs, REFUSED_PAUSE_MS);
     if (rhythm === undefined || this.#run !== undefined || this.#isStopped || isLooked) return;
     this.#lookedMs = nowMs;
     await this.#look(rhythm, nowMs);
@@ -143,12 +147,24 @@ export class BackupScheduler {
     const facts = await fleet.read();
     const isTaken = fleet.isTaken(facts);
     if (!isTaken && isDue(rhythm, facts, nowMs)) {
-      if (await fleet.take()) this.#start('fleet', fleet);
+      if (await this.#take('fleet', fleet)) this.#start('fleet', fleet);
       return;
     }
     // A fleet archive that failed here will be tried again and holds what is this node's as well.
     if (node === undefined || (facts.failures > 0 && !isTaken)) return;
-    if (isDue(rhythm, await node.read(), nowMs) && (await node.take())) this.#start('node', node);
+    if (isDue(rhythm, await node.read(), nowMs) && (await this.#take('node', node)))
+      this.#start('node', node);
+  }
+
+  /** A store that can be read and takes nothing, on a disk that is full, fails the backup before it begins. */
+  async #take(kind: ArchiveKind, lease: BackupLease): Promise<boolean> {
+    try {
+      return await lease.take();
+    } catch (error) {
+      this.#refusedMs = this.#parts.clock.now();
+      this.#parts.observer.failed(kind, error, 0);
+      throw error;
+    }
   }
 
   /** A store that is away for a while ends nothing: who holds the lease is asked again before the archive is named. */

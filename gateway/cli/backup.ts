@@ -4,6 +4,7 @@ import { ARCHIVE_PREFIX, parseArchiveName } from '../backup/archive-format.ts';
 import type { FinishedBackup } from '../backup/backup-lease.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import { openTarget } from '../backup/open-target.ts';
+import { describeOverwritten } from '../backup/overwritten.ts';
 import { type ArchiveView, surveyTarget } from '../backup/target-survey.ts';
 import { verifyArchives, type VerifiedArchive } from '../backup/verify-archives.ts';
 import { processEnvironment } from '../config/environment.ts';
@@ -101,6 +102,8 @@ async function list(flags: Flags): Promise<number> {
     each.drilled_at ?? 'never',
   ]);
   print(table(['archive', 'kind', 'size', 'age', 'signed by us', 'last drill'], cells));
+  for (const { archive, overwritten: written, deleted } of archives)
+    if (written + deleted > 0) warn(describeOverwritten({ name: archive, written, deleted }));
   return 0;
 }
 
@@ -125,6 +128,7 @@ async function verify(flags: Flags, archive: string | undefined): Promise<number
   else {
     const cells = results.map((each) => [each.archive, sizeText(each.bytes), each.problem ?? 'good']);
     print(table(['archive', 'size', 'read back'], cells));
+    for (const { warning } of results) if (warning !== undefined) warn(warning);
   }
   return bad.length === 0 ? 0 : 1;
 }
@@ -168,6 +172,10 @@ function ageText(ageMs: number): string {
   if (ageMs < HOUR_MS) return `${Math.max(0, Math.floor(ageMs / 60_000))} min`;
   if (ageMs < 48 * HOUR_MS) return `${Math.floor(ageMs / HOUR_MS)} h`;
   return `${Math.floor(ageMs / (24 * HOUR_MS))} d`;
+}
+
+function warn(text: string): void {
+  process.stderr.write(`WARNING ${text}\n`);
 }
 
 function print(text: string): void {

@@ -5,6 +5,7 @@ import { basename, dirname, resolve } from 'node:path';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import { parseIdentities } from '../backup/decrypt.ts';
 import { openDirectoryTarget } from '../backup/directory-target.ts';
+import { describeOverwritten, overwrittenOf } from '../backup/overwritten.ts';
 import { openS3Target } from '../backup/s3-target.ts';
 import type { Environment } from '../config/environment.ts';
 import type { Clock } from '../core/clock.ts';
@@ -15,6 +16,8 @@ import { UsageError } from './usage-error.ts';
 export interface OpenedSource {
   readonly name: string;
   readonly bytes: number | undefined;
+  /** What somebody should look at where it lies: it was written over there, say. */
+  readonly warnings: readonly string[];
   open(): AsyncIterable<Uint8Array>;
   /** Where its journal is. */
   readonly journal: BackupTarget | undefined;
@@ -41,11 +44,14 @@ export async function openRestoreSource(archive: string, options: SourceOptions)
   const [, bucket, path = ''] = /^s3:\/\/([^/]+)\/(.+)$/.exec(archive) ?? [];
   const target = bucket === undefined ? directoryOf(archive, options) : bucketOf(bucket, path, options);
   const name = basename(bucket === undefined ? archive : path);
-  const bytes = (await target.list(name)).find((each) => each.name === name)?.bytes;
+  const found = (await target.list(name)).filter((each) => each.name === name);
+  const [bytes] = found.map((each) => each.bytes);
   if (bytes === undefined) throw new UsageError(`there is no archive ${archive}`);
+  const overwritten = overwrittenOf(found).map((each) => describeOverwritten(each));
+  const warnings = [...(await target.warnings()), ...overwritten];
   const journal =
     options.journal === undefined ? target : openDirectoryTarget(resolve(options.journal), options);
-  return { name, bytes, open: () => target.read(name), journal, target };
+  return { name, bytes, warnings, open: () => target.read(name), journal, target };
 }
 
 /**

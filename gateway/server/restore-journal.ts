@@ -1,5 +1,6 @@
 import type { ArchiveHead } from '../backup/archive-format.ts';
 import { type JournalSegment, type JournalVerdict, readJournal } from '../backup/journal-reader.ts';
+import { describeOverwritten } from '../backup/overwritten.ts';
 import type { JournalDigest } from '../backup/restore-load.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { RestoreRequest } from './restore-request.ts';
@@ -13,6 +14,8 @@ export interface JournalFindings extends JournalDigest {
   /** Ends of audit chains that were seen after the archive. */
   readonly heads: readonly { readonly writer: string; readonly seq: number; readonly hash: string }[];
   readonly problems: readonly string[];
+  /** What takes nothing from the journal, and somebody should look at. */
+  readonly warnings: readonly string[];
   /** A sentence for the operator. */
   readonly says: string;
 }
@@ -24,11 +27,14 @@ export const NO_JOURNAL: JournalFindings = {
   throughMs: 0,
   heads: [],
   problems: [],
+  warnings: [],
   says: 'an archive of one node: keys and administrators are in the store that all nodes share, and stay as they are',
 };
 
 /** The gateway writes a segment at least once a minute. */
 const SILENT_MS = 120_000;
+/** So many warnings of one kind are told one by one. */
+const TOLD = 5;
 
 /** Reads all of the journal behind an archive: every segment, its signature and its place. Writes nothing. */
 export async function inspectJournal(
@@ -53,7 +59,21 @@ export async function inspectJournal(
   const says = isComplete
     ? `the journal is whole up to ${timeOf(verdict.through_ms)}: ${keys.size} keys changed after the archive`
     : 'THE JOURNAL IS NOT WHOLE: API keys come back on hold; look at who holds them, then zasov keys release';
-  return { keys, isComplete, throughMs: verdict.through_ms, heads: [...heads.values()], problems, says };
+  const warnings = warningsOf(verdict.overwritten);
+  return {
+    keys,
+    isComplete,
+    throughMs: verdict.through_ms,
+    heads: [...heads.values()],
+    problems,
+    warnings,
+    says,
+  };
+}
+
+function warningsOf(overwritten: JournalVerdict['overwritten']): string[] {
+  const told = overwritten.slice(0, TOLD).map((each) => describeOverwritten(each));
+  return overwritten.length > TOLD ? [...told, `and ${overwritten.length - TOLD} segments more`] : told;
 }
 
 /** Whether the journal reaches to the loss: by what was said, or by what whoever sits there says. */
@@ -80,6 +100,7 @@ export async function eachSegment(
       through_ms: 0,
       last_seq: from.seq,
       problems: ['there is no journal: --journal names its directory'],
+      overwritten: [],
     };
   const reading = readJournal({
     target: journal,

@@ -16,7 +16,11 @@ export type RestoreEvent =
 
 /** What is to be restored, from where and to where. */
 export interface RestoreRequest {
-  readonly source: ArchiveSource & { readonly bytes: number | undefined };
+  readonly source: ArchiveSource & {
+    readonly bytes: number | undefined;
+    /** What somebody should look at where it lies. */
+    readonly warnings: readonly string[];
+  };
   readonly keys: ArchiveKeys;
   /** Where the journal is; `undefined` where there is none to be had. */
   readonly journal: BackupTarget | undefined;
