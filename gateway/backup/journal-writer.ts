@@ -6,6 +6,7 @@ import type { JournalPosition } from './archive-format.ts';
 import type { BackupTarget } from './backup-target.ts';
 import { encryptBytes } from './encrypt.ts';
 import { JournalHold, type JournalHoldOptions, type JournalPlace } from './journal-place.ts';
+import { oneChunk } from './one-chunk.ts';
 import { type JournalHead, JOURNALED_KINDS, segmentName, writeSegment } from './journal-segment.ts';
 
 /** What a journal is written from, and to. */
@@ -162,7 +163,7 @@ export class JournalWriter {
     const content = { chain: place.chain, seq, prev: place.hash, atMs: nowMs, keys, records, audit };
     const { text, hash } = writeSegment(content, signer);
     try {
-      await target.put(segmentName(seq, hash), once(await encryptBytes(Buffer.from(text), recipients)));
+      await target.put(segmentName(seq, hash), oneChunk(await encryptBytes(Buffer.from(text), recipients)));
       this.#unrecorded = { seq, hash, found, atMs: nowMs };
       return await this.#record(this.#unrecorded);
     } catch (error) {
@@ -198,8 +199,4 @@ const REMEMBERED = 20_000;
 
 function recordName(kind: RecordKind, id: string): string {
   return `${kind}/${id}`;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

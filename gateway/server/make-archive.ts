@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 
 import { headsDirectory } from '../audit/trail-head.ts';
 import { ARCHIVE_PREFIX, type ArchiveHead, newArchiveId } from '../backup/archive-format.ts';
+import { backupSignerKeys, createBackupSigner } from '../backup/backup-signer.ts';
 import { lacksRoom } from '../backup/backup-target.ts';
 import { collectEntries } from '../backup/collect-entries.ts';
 import { fetchDump, runDump } from '../backup/include-source.ts';
@@ -21,15 +22,12 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { type Keyring, parseKeyring } from '../crypto/keyring.ts';
-import { createSigner, publicKeysOf } from '../crypto/signing-key.ts';
 import { loadPolicy } from '../policy/load-policy.ts';
 import { readPolicyFiles } from '../policy/policy-files.ts';
 import { openStoreCopy } from '../store/open-store-copy.ts';
 import type { BackupAnswer, BackupJob } from './backup-calls.ts';
 import type { JobControl } from './backup-child.ts';
 import { readKeptPolicy } from './kept-policy.ts';
-
-const PURPOSE = 'backup-signature';
 
 /** Starts the process that restores into a directory what comes to its standard input. */
 type CheckStart = (directory: string) => ChildProcess;
@@ -59,7 +57,7 @@ async function makeArchive(
   const target = openTarget(backup.to, { clock, environment, dataDirectory: data });
   const masterKey = readText(job.masterKey ?? { kind: 'file', path: join(data, 'master.key') }, environment);
   const keyring = parseKeyring(masterKey);
-  const signer = createSigner(keyring, PURPOSE);
+  const signer = createBackupSigner(keyring);
   const head: ArchiveHead = {
     format: 1,
     id: newArchiveId(),
@@ -74,7 +72,7 @@ async function makeArchive(
   const policies = await readPoliciesInForce(job, keyring, environment);
   const tidying: Tidying = {
     keep: { keep: backup.keep, keepForMs: backup.keepForMs },
-    signers: publicKeysOf(keyring, PURPOSE),
+    signers: backupSignerKeys(keyring),
     pruneJournal: (beforeSeq) => pruneJournal(target, beforeSeq),
   };
   const isFleet = kind === 'fleet';
@@ -116,12 +114,12 @@ async function makeArchive(
 }
 
 function sourcesOf({ backup }: ArchiveJob, signal: AbortSignal, environment: Environment) {
-  return backup.include.map(({ name, from, timeoutMs }) => ({
+  return backup.include.map(({ name, from, timeoutMs, idleMs }) => ({
     name,
     open: () => {
-      if ('command' in from) return runDump(from.command, { timeoutMs, signal });
+      if ('command' in from) return runDump(from.command, { timeoutMs, idleMs, signal });
       const token = from.token && readText(from.token, environment);
-      return fetchDump(from.url, token, { timeoutMs, signal });
+      return fetchDump(from.url, token, { timeoutMs, idleMs, signal });
     },
   }));
 }

@@ -7,12 +7,13 @@ import { BackupLease, type FinishedBackup } from '../backup/backup-lease.ts';
 import { type ArchiveOrder, type BackupRun, BackupScheduler } from '../backup/backup-scheduler.ts';
 import type { BackupProgress } from '../backup/backup-progress.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
+import { backupSignerKeys, createBackupSigner } from '../backup/backup-signer.ts';
 import { openTarget } from '../backup/open-target.ts';
 import { nextDueMs } from '../backup/schedule.ts';
 import { type ArchiveView, surveyTarget } from '../backup/target-survey.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { createSealedBox } from '../crypto/sealed-box.ts';
-import { createSigner, publicKeysOf, signerFingerprint } from '../crypto/signing-key.ts';
+import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { Policy } from '../policy/policy.ts';
 import { runBackupJob } from './backup-child.ts';
@@ -34,7 +35,6 @@ export interface BackupOptions {
   launch(): ChildProcess;
 }
 
-const PURPOSE = 'backup-signature';
 const TICK_MS = 1000;
 /** How often the target is asked for reports of drills, and whether somebody should look. */
 const LOOK_MS = 300_000;
@@ -65,7 +65,7 @@ export class Backups {
     this.#options = options;
     this.#policy = policy;
     this.#node = nodeName(headsDirectory(data));
-    this.#signers = publicKeysOf(keyring, PURPOSE);
+    this.#signers = backupSignerKeys(keyring);
     const box = createSealedBox(keyring, 'backup-lease');
     const lease = (id: string) => new BackupLease({ records, box, id, name: this.#node, clock });
     this.#fleet = lease('backup');
@@ -152,7 +152,7 @@ export class Backups {
       journal_lag_ms: this.#journal?.lagMs ?? null,
       last_drill_at: drill === undefined ? null : timeText(drill.at_ms),
       last_drill_seconds: drill === undefined ? null : drill.took_ms / 1000,
-      signer: signerFingerprint(createSigner(this.#options.foundation.keyring, PURPOSE).publicKey),
+      signer: signerFingerprint(createBackupSigner(this.#options.foundation.keyring).publicKey),
     };
   }
 
@@ -216,7 +216,6 @@ export class Backups {
       this.#target = this.#openTarget();
       this.#journal = openBackupJournal(this.#options.foundation, backup, this.#target, {
         isAlone: this.#policy.store.kind === 'embedded',
-        purpose: PURPOSE,
         complain: (error) => this.#complain(error, JOURNAL_BEHIND),
       });
     } catch (error) {

@@ -38,7 +38,7 @@ const TOLD = 5;
 
 /** Reads all of the journal behind an archive: every segment, its signature and its place. Writes nothing. */
 export async function inspectJournal(
-  request: Pick<RestoreRequest, 'journal' | 'keys' | 'lostAtMs' | 'agree' | 'clock'>,
+  request: Pick<RestoreRequest, 'journal' | 'keys' | 'signal' | 'lostAtMs' | 'agree' | 'clock'>,
   { journal: from, signer }: Pick<ArchiveHead, 'journal' | 'signer'>,
 ): Promise<JournalFindings> {
   const keys = new Map<string, number>();
@@ -90,7 +90,7 @@ async function reachesLoss(
 
 /** Goes through the segments of the journal behind an archive. */
 export async function eachSegment(
-  { journal, keys }: Pick<RestoreRequest, 'journal' | 'keys'>,
+  { journal, keys, signal }: Pick<RestoreRequest, 'journal' | 'keys' | 'signal'>,
   { journal: from, signer }: Pick<ArchiveHead, 'journal' | 'signer'>,
   take: (segment: JournalSegment) => Promise<void> | void,
 ): Promise<JournalVerdict> {
@@ -108,7 +108,10 @@ export async function eachSegment(
     identities: keys.identities,
     signer: signerFingerprint(signer),
   });
-  for await (const segment of reading.segments()) await take(segment);
+  for await (const segment of reading.segments()) {
+    signal?.throwIfAborted();
+    await take(segment);
+  }
   return reading.verdict();
 }
 

@@ -34,6 +34,8 @@ export interface RestoreRequest {
   readonly environment: Environment;
   readonly clock: Clock;
   readonly version: string;
+  /** Ends the restore, as long as nothing was put in its place. */
+  readonly signal?: AbortSignal;
   report(event: RestoreEvent): void;
   /** Asks whoever sits there. @returns `undefined` when nobody does. */
   agree(about: 'signer' | 'loss', question: string): Promise<boolean | undefined>;

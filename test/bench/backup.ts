@@ -149,7 +149,7 @@ async function write(
 /** What an operator's dump is to a backup, at its worst. */
 function noise(gigabytes: number): BackupSource {
   const command = ['head', '-c', String(gigabytes * 1e9), '/dev/urandom'];
-  return { name: 'noise', from: { command }, restore: [], timeoutMs: 86_400_000 };
+  return { name: 'noise', from: { command }, restore: [], timeoutMs: 86_400_000, idleMs: 60_000 };
 }
 
 async function read(order: ReadOrder): Promise<ReadReport> {
