@@ -26,6 +26,46 @@ export interface ArchiveHead {
   readonly kids: readonly string[];
 }
 
+const LATEST_MS = 8_640_000_000_000_000;
+/** A name for people; longer or with control characters it would be something else. */
+const PLAIN = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{0,256}$/u;
+
+/** Reads the head of an archive. @returns `undefined` for what is none, or of another version. */
+export function readHead(text: string): ArchiveHead | undefined {
+  const head = parse(text);
+  if (head?.format !== 1) return undefined;
+  const { kind, created_ms: createdMs, journal, kids } = head;
+  const is = [
+    kind === 'fleet' || kind === 'node',
+    isWhole(createdMs) && createdMs <= LATEST_MS,
+    isObject(journal) && isWhole(journal['seq']) && isPlain(journal['hash']),
+    Array.isArray(kids) && kids.every(isPlain),
+    [head['id'], head['version'], head['node'], head['signer']].every(isPlain),
+  ];
+  return is.every(Boolean) ? (head as unknown as ArchiveHead) : undefined;
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isPlain(value: unknown): boolean {
+  return typeof value === 'string' && PLAIN.test(value);
+}
+
 /** What is known of an archive by its name alone. */
 export interface ArchiveName {
   readonly name: string;

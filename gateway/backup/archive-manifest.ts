@@ -41,8 +41,10 @@ export function writeManifest(manifest: Manifest, signer: Signer): string {
 export function readManifest(text: string, signer: string): Manifest | undefined {
   try {
     const { signature, ...manifest } = JSON.parse(text) as Manifest & { signature: string };
-    const isRight = manifest.format === 1 && verifySignature(signer, signedText(manifest), signature);
-    return isRight ? manifest : undefined;
+    const { format, id, entries, sections } = manifest;
+    const areLists = areRows(entries, 'path', 'bytes') && areRows(sections, 'name', 'records');
+    const isManifest = format === 1 && typeof id === 'string' && areLists;
+    return isManifest && verifySignature(signer, signedText(manifest), signature) ? manifest : undefined;
   } catch {
     return undefined;
   }
@@ -51,6 +53,16 @@ export function readManifest(text: string, signer: string): Manifest | undefined
 /** The section that a path is a part of: `store/keys-00001.jsonl` is of `keys`. */
 export function sectionOf(path: string): string | undefined {
   return /^store\/([a-z]+)-\d{5}\.jsonl$/.exec(path)?.[1];
+}
+
+function areRows(rows: unknown, name: string, count: string): boolean {
+  return (
+    Array.isArray(rows) &&
+    rows.every((row: Record<string, unknown> | null) => {
+      const isCounted = Number.isSafeInteger(row?.[count]);
+      return isCounted && typeof row?.[name] === 'string' && typeof row['sha256'] === 'string';
+    })
+  );
 }
 
 function signedText(manifest: Manifest): string {

@@ -51,6 +51,8 @@ interface ActiveRun extends BackupRun {
 }
 
 const LOOK_MS = 5000;
+/** Before a backup that the store did not let begin is tried again. */
+const REFUSED_PAUSE_MS = 60_000;
 const LOST = 'another node has taken this backup over, because this one was not heard of for too long';
 
 /**
@@ -62,6 +64,7 @@ export class BackupScheduler {
   #rhythm: BackupRhythm | undefined;
   #run: ActiveRun | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #refusedMs = Number.NEGATIVE_INFINITY;
   #busy: Promise<void> | undefined;
   #isStopped = false;
 
@@ -98,7 +101,7 @@ export class BackupScheduler {
       throw new GatewayError('backup_failed', 'the policies in force ask for no backups');
     const lease = kind === 'fleet' ? this.#parts.fleet : this.#parts.node;
     const cutOff = await holderOf(lease);
-    const isTaken = lease === undefined || this.#run !== undefined || !(await lease.take());
+    const isTaken = lease === undefined || this.#run !== undefined || !(await this.#take(kind, lease));
     if (!isTaken) return this.#start(kind, lease, cutOff);
     const holder = (await this.#parts.fleet.read()).holder?.name ?? 'this node';
     throw new GatewayError('backup_failed', `a backup is under way already, on ${holder}`);
@@ -134,7 +137,8 @@ export class BackupScheduler {
     if (this.#run !== undefined) await this.#renew(this.#run, nowMs);
     const rhythm = this.#rhythm;
     // A clock that was set back does not keep anybody waiting.
-    const isLooked = nowMs >= this.#lookedMs && nowMs - this.#lookedMs < LOOK_MS;
+    const isRecent = (timeMs: number, spanMs: number) => nowMs >= timeMs && nowMs - timeMs < spanMs;
+    const isLooked = isRecent(this.#lookedMs, LOOK_MS) || isRecent(this.#refusedMs, REFUSED_PAUSE_MS);
     if (rhythm === undefined || this.#run !== undefined || this.#isStopped || isLooked) return;
     this.#lookedMs = nowMs;
     await this.#look(rhythm, nowMs);
@@ -145,13 +149,25 @@ export class BackupScheduler {
     const facts = await fleet.read();
     const isTaken = fleet.isTaken(facts);
     if (!isTaken && isDue(rhythm, facts, nowMs)) {
-      if (await fleet.take()) this.#start('fleet', fleet, facts.holder?.name);
+      if (await this.#take('fleet', fleet)) this.#start('fleet', fleet, facts.holder?.name);
       return;
     }
     // A fleet archive that failed here will be tried again and holds what is this node's as well.
     if (node === undefined || (facts.failures > 0 && !isTaken)) return;
     const own = await node.read();
-    if (isDue(rhythm, own, nowMs) && (await node.take())) this.#start('node', node, own.holder?.name);
+    if (isDue(rhythm, own, nowMs) && (await this.#take('node', node)))
+      this.#start('node', node, own.holder?.name);
+  }
+
+  /** A store that can be read and takes nothing, on a disk that is full, fails the backup before it begins. */
+  async #take(kind: ArchiveKind, lease: BackupLease): Promise<boolean> {
+    try {
+      return await lease.take();
+    } catch (error) {
+      this.#refusedMs = this.#parts.clock.now();
+      this.#parts.observer.failed(kind, error, 0);
+      throw error;
+    }
   }
 
   /** A store that is away for a while ends nothing: who holds the lease is asked again before the archive is named. */

@@ -1,10 +1,20 @@
 import { GatewayError } from '../core/gateway-error.ts';
 
+/** What was put over a name after it was written: every name is written once, so that it was nobody of ours. */
+export interface LaterVersions {
+  /** How often other bytes were. */
+  readonly written: number;
+  /** How often it was deleted. */
+  readonly deleted: number;
+}
+
 /** What is at a target under a name. */
 export interface StoredObject {
   readonly name: string;
   readonly bytes: number;
   readonly modifiedMs: number;
+  /** What hides nothing, because the target keeps what was there first; absent where nothing came later. */
+  readonly later?: LaterVersions;
 }
 
 /** What a target has taken, proved by reading it back. */
@@ -47,7 +57,10 @@ export interface BackupTarget {
    * @throws GatewayError `backup_failed`.
    */
   put(name: string, body: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<WrittenObject>;
-  /** What is there under a name, from its first byte. It is not checked: the archive itself is. */
+  /**
+   * What is there under a name, from its first byte: where the target keeps versions, of what was there first. It is not
+   * checked: the archive itself is.
+   */
   read(name: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** What is there under names that begin so, sorted by name; what is unfinished never. */
   list(prefix: string): Promise<StoredObject[]>;
@@ -78,6 +91,14 @@ export function checkTargetName(name: string): void {
 export function checkTargetPrefix(prefix: string): void {
   if (!PREFIX.test(prefix))
     throw new GatewayError('backup_failed', `no name at a target begins with ${JSON.stringify(prefix)}`);
+}
+
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'QuotaExceeded', 'InsufficientStorage']);
+
+/** Whether a target failed because there is no room left at it. */
+export function lacksRoom(error: unknown): boolean {
+  const cause = error instanceof GatewayError ? error.cause : undefined;
+  return typeof cause === 'object' && cause !== null && 'code' in cause && NO_ROOM.has(String(cause.code));
 }
 
 /** The failure of a name that is taken. */

@@ -19,22 +19,20 @@ export class ByteReader {
     }
   }
 
-  /** So many bytes at once; fewer at the end. */
+  /** So many bytes at once, which the caller has bounded; fewer at the end. */
   async read(bytes: number): Promise<Buffer> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.take(bytes)) pieces.push(piece);
-    return Buffer.concat(pieces);
+    const whole = Buffer.alloc(bytes);
+    let taken = 0;
+    for await (const piece of this.take(bytes)) {
+      whole.set(piece, taken);
+      taken += piece.length;
+    }
+    return whole.subarray(0, taken);
   }
 
-  /** All that is left, which only its end is asked of. @returns whether it was zeros alone. */
-  async drain(): Promise<boolean> {
-    let isEmpty = true;
-    for (;;) {
-      const chunk = await this.#next();
-      if (chunk === undefined) return isEmpty;
-      isEmpty &&= chunk.every((byte) => byte === 0);
-      this.#rest = new Uint8Array();
-    }
+  /** Whether nothing is left. */
+  async isAtEnd(): Promise<boolean> {
+    return (await this.#next()) === undefined;
   }
 
   /** Ends the source, so that a file or a process behind it does not stay open. */
@@ -47,7 +45,7 @@ export class ByteReader {
     for (;;) {
       const step = await this.#chunks.next();
       if (step.done === true) return undefined;
-      if (step.value.length > 0) return step.value;
+      if (step.value.length > 0) return (this.#rest = step.value);
     }
   }
 }

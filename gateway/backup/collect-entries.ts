@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 
 import type { StoreCopy } from '../store/store-copy.ts';
+import { oneChunk } from './one-chunk.ts';
 import type { ArchiveEntry } from './write-archive.ts';
 
 /** A source that goes into an archive beside the state. */
@@ -147,11 +148,7 @@ function text(path: string, value: string): ArchiveEntry {
 }
 
 function whole(path: string, bytes: Buffer): ArchiveEntry {
-  return { path, bytes: bytes.length, open: () => once(bytes) };
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  return { path, bytes: bytes.length, open: () => oneChunk(bytes) };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {

@@ -1,13 +1,11 @@
 import { Readable } from 'node:stream';
 import { type ReadableStream as WebStream } from 'node:stream/web';
 
-import { armor, Decrypter } from 'age-encryption';
+import { Decrypter } from 'age-encryption';
 
 import { GatewayError } from '../core/gateway-error.ts';
-
-const IDENTITY = /^AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]+$/;
-const ARMOR = '-----BEGIN AGE ENCRYPTED FILE-----';
-const AGE_HEAD = 'age-encryption.org/v1';
+import { boundHeader, checkHeader } from './age-header.ts';
+import { noteFailure } from './note-failure.ts';
 
 /**
  * Decrypts an age file as it arrives. What it gives is authenticated chunk by chunk; that it is whole is known at its
@@ -19,52 +17,25 @@ export async function* decryptStream(
   sealed: AsyncIterable<Uint8Array>,
   identities: readonly string[],
 ): AsyncGenerator<Uint8Array> {
-  const failed: { source?: unknown } = {};
-  const source = Readable.toWeb(Readable.from(noteFailure(sealed, failed), { objectMode: false }));
+  const source: { failure?: unknown } = {};
+  const bounded = boundHeader(noteFailure(sealed, source));
+  const stream = Readable.toWeb(Readable.from(bounded, { objectMode: false }));
   try {
-    const plain = await decrypterFor(identities).decrypt(source as ReadableStream<Uint8Array>);
+    const plain = await decrypterFor(identities).decrypt(stream as ReadableStream<Uint8Array>);
     yield* plain as unknown as WebStream<Uint8Array>;
   } catch (error) {
-    throw failed.source ?? invalid(error);
+    throw source.failure ?? invalid(error);
   }
 }
 
 /** Decrypts something small. @throws as {@link decryptStream}. */
 export async function decryptBytes(sealed: Uint8Array, identities: readonly string[]): Promise<Uint8Array> {
+  checkHeader(sealed);
   try {
     return await decrypterFor(identities).decrypt(sealed);
   } catch (error) {
     throw invalid(error);
   }
-}
-
-/**
- * Reads the identities of a file: one a line, comments passed over. A file that is itself encrypted with a passphrase
- * is opened with what `ask` answers.
- *
- * @throws GatewayError `backup_invalid` when the passphrase is wrong.
- */
-export async function parseIdentities(text: string, ask: () => Promise<string>): Promise<string[]> {
-  const isArmored = text.trimStart().startsWith(ARMOR);
-  if (isArmored || text.startsWith(AGE_HEAD)) {
-    const decrypter = new Decrypter();
-    decrypter.addPassphrase(await ask());
-    const sealed = isArmored ? armor.decode(text) : Buffer.from(text, 'latin1');
-    const plain = await decrypter.decrypt(sealed, 'text').catch((error: unknown) => {
-      throw new GatewayError('backup_invalid', 'the passphrase does not open the identity file', {
-        cause: error,
-      });
-    });
-    return linesOf(plain);
-  }
-  return linesOf(text);
-}
-
-function linesOf(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => IDENTITY.test(line));
 }
 
 function decrypterFor(identities: readonly string[]): Decrypter {
@@ -73,19 +44,8 @@ function decrypterFor(identities: readonly string[]): Decrypter {
   return decrypter;
 }
 
-async function* noteFailure(
-  source: AsyncIterable<Uint8Array>,
-  failed: { source?: unknown },
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* source;
-  } catch (error) {
-    failed.source = error;
-    throw error;
-  }
-}
-
 function invalid(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error;
   const says = error instanceof Error ? error.message : String(error);
   const isForeign = /no identity matched/i.test(says);
   return new GatewayError(

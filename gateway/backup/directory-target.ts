@@ -19,6 +19,7 @@ import {
   readsBackWrong,
 } from './backup-target.ts';
 import { directoryFailure, isCode } from './directory-failure.ts';
+import { noteFailure } from './note-failure.ts';
 
 /** What a directory needs to be a target. */
 export interface DirectoryTargetOptions {
@@ -139,18 +140,6 @@ async function makeFolder(directory: string, folder: string): Promise<void> {
     throw error;
   }
   await syncDirectory(directory);
-}
-
-async function* noteFailure(
-  body: AsyncIterable<Uint8Array>,
-  source: { failure?: unknown },
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } catch (error) {
-    source.failure = error;
-    throw error;
-  }
 }
 
 async function writeAll(

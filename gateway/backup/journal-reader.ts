@@ -11,6 +11,7 @@ import {
   segmentName,
   segmentNumber,
 } from './journal-segment.ts';
+import { type OverwrittenName, overwrittenOf } from './overwritten.ts';
 import type { StoredKey } from '../store/key-store.ts';
 import type { StoredRecord } from '../store/record-store.ts';
 
@@ -30,6 +31,8 @@ export interface JournalVerdict {
   readonly last_seq: number;
   readonly last_hash: string;
   readonly problems: readonly string[];
+  /** Segments that somebody wrote over or deleted in vain; of them what was there first was read. */
+  readonly overwritten: readonly OverwrittenName[];
 }
 
 /** What a journal is read with. */
@@ -70,6 +73,7 @@ class JournalReader {
   readonly #chains = new Set<string>();
   #lastSeq: number;
   #throughMs = 0;
+  #overwritten: readonly OverwrittenName[] = [];
   /** Hashes of what a next segment may follow. */
   #ends: ReadonlySet<string>;
 
@@ -82,9 +86,12 @@ class JournalReader {
   async *segments(): AsyncGenerator<JournalSegment> {
     const { target, from } = this.#options;
     const groups = new Map<number, string[]>();
-    for (const { name } of await target.list(JOURNAL_FOLDER)) {
-      const seq = segmentNumber(name);
-      if (seq === undefined || seq < from.seq) continue;
+    const objects = (await target.list(JOURNAL_FOLDER)).filter(
+      ({ name }) => (segmentNumber(name) ?? -1) >= from.seq,
+    );
+    this.#overwritten = overwrittenOf(objects);
+    for (const { name } of objects) {
+      const seq = segmentNumber(name) ?? 0;
       groups.set(seq, [...(groups.get(seq) ?? []), name]);
     }
     await this.#findChain(groups.get(from.seq) ?? []);
@@ -106,8 +113,14 @@ class JournalReader {
     if (problems.length > TOLD) told.push(`and ${problems.length - TOLD} more`);
     const isIntact = problems.length === 0;
     const [last_hash = ''] = this.#ends;
-    const end = { through_ms: this.#throughMs, last_seq: this.#lastSeq, last_hash };
-    return { intact: isIntact, ...end, problems: told };
+    return {
+      intact: isIntact,
+      through_ms: this.#throughMs,
+      last_seq: this.#lastSeq,
+      last_hash,
+      problems: told,
+      overwritten: this.#overwritten,
+    };
   }
 
   /** The segment that the archive names tells which chain is meant, where a restore began another one. */

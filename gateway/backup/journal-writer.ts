@@ -6,6 +6,7 @@ import type { JournalPosition } from './archive-format.ts';
 import type { BackupTarget } from './backup-target.ts';
 import { encryptBytes } from './encrypt.ts';
 import { JournalHold, type JournalHoldOptions, type JournalPlace } from './journal-place.ts';
+import { oneChunk } from './one-chunk.ts';
 import { type JournalHead, JOURNALED_KINDS, segmentName, writeSegment } from './journal-segment.ts';
 
 /** What a journal is written from, and to. */
@@ -34,6 +35,13 @@ interface Findings {
   readonly audit: readonly JournalHead[];
 }
 
+interface WrittenSegment {
+  readonly seq: number;
+  readonly hash: string;
+  readonly found: Findings;
+  readonly atMs: number;
+}
+
 /**
  * Writes every revocation, rotation, approval and end of an audit chain to the target within seconds, between the
  * archives. One of the gateways that share a store does; another one takes over when it falls silent, and goes on from
@@ -50,6 +58,8 @@ export class JournalWriter {
   #headsMs = Number.NEGATIVE_INFINITY;
   #segmentMs = Number.NEGATIVE_INFINITY;
   #throughMs: number;
+  /** A segment that is at the target, while the store could not yet take that it is. */
+  #unrecorded: WrittenSegment | undefined;
   #running: Promise<void> | undefined;
   #isClosed = false;
 
@@ -89,9 +99,7 @@ export class JournalWriter {
   }
 
   async #tick(): Promise<void> {
-    const wasHeld = this.#hold.place !== undefined;
-    if (!(await this.#hold.take())) return;
-    if (!wasHeld) this.#begin();
+    if (!(await this.#takeUp())) return;
     for (let isMore = true; isMore;) {
       const { place } = this.#hold;
       if (place === undefined) return;
@@ -106,12 +114,22 @@ export class JournalWriter {
     }
   }
 
+  /** Takes the journal over when it is free. @returns whether it is this process's to write on. */
+  async #takeUp(): Promise<boolean> {
+    const wasHeld = this.#hold.place !== undefined;
+    if (!(await this.#hold.take())) return false;
+    if (!wasHeld) this.#begin();
+    // Once more and not another one of the same number, or a store that is full would fill the target.
+    return this.#unrecorded === undefined || (await this.#record(this.#unrecorded));
+  }
+
   /** What somebody else wrote before is not known here, so all that there is goes once more. */
   #begin(): void {
     this.#throughMs = this.#hold.place?.throughMs || this.#options.clock.now();
     this.#written.clear();
     this.#heads.clear();
     this.#mustLook = true;
+    this.#unrecorded = undefined;
     this.#segmentMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -145,20 +163,27 @@ export class JournalWriter {
 
   async #writeSegment(place: JournalPlace, found: Findings, nowMs: number): Promise<boolean> {
     const { signer, recipients, target } = this.#options;
-    const { keys, records, audit, cursor } = found;
+    const { keys, records, audit } = found;
     const seq = place.seq + 1;
     const content = { chain: place.chain, seq, prev: place.hash, atMs: nowMs, keys, records, audit };
     const { text, hash } = writeSegment(content, signer);
     try {
-      await target.put(segmentName(seq, hash), once(await encryptBytes(Buffer.from(text), recipients)));
-      if (!(await this.#hold.move({ seq, hash, cursor, throughMs: nowMs }))) return false;
+      await target.put(segmentName(seq, hash), oneChunk(await encryptBytes(Buffer.from(text), recipients)));
+      this.#unrecorded = { seq, hash, found, atMs: nowMs };
+      return await this.#record(this.#unrecorded);
     } catch (error) {
       // They wait: whatever was looked at counts as not written.
       this.#mustLook = true;
       throw error;
     }
-    this.#remember(found, nowMs);
-    return true;
+  }
+
+  /** Puts a segment that is at the target on record. @returns `false` when another one took over. */
+  async #record({ seq, hash, found, atMs }: WrittenSegment): Promise<boolean> {
+    const isOurs = await this.#hold.move({ seq, hash, cursor: found.cursor, throughMs: atMs });
+    this.#unrecorded = undefined;
+    if (isOurs) this.#remember(found, atMs);
+    return isOurs;
   }
 
   #remember({ keys, records, audit }: Findings, nowMs: number): void {
@@ -179,8 +204,4 @@ const REMEMBERED = 20_000;
 
 function recordName(kind: RecordKind, id: string): string {
   return `${kind}/${id}`;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

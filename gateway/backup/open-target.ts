@@ -1,3 +1,4 @@
+import type { BackupPlace } from '../config/backup-place.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSecret } from '../config/read-secret.ts';
 import type { SecretReference } from '../config/secret-reference.ts';
@@ -7,20 +8,6 @@ import type { BackupTarget } from './backup-target.ts';
 import { openDirectoryTarget } from './directory-target.ts';
 import { openS3Target } from './s3-target.ts';
 
-/** Where archives go, as a policy says it: names of credentials, never the credentials. */
-export type TargetPlace =
-  | { readonly kind: 'dir'; readonly dir: string }
-  | {
-      readonly kind: 's3';
-      readonly endpoint: string;
-      readonly bucket: string;
-      readonly region: string;
-      readonly prefix: string;
-      readonly objectLockMs: number | undefined;
-      readonly accessKey: SecretReference;
-      readonly secretKey: SecretReference;
-    };
-
 /**
  * Opens the target of a policy. Nothing is asked of it yet.
  *
@@ -28,7 +15,7 @@ export type TargetPlace =
  * @throws GatewayError `backup_failed` when its credentials cannot be read.
  */
 export function openTarget(
-  place: TargetPlace,
+  place: BackupPlace,
   options: { readonly clock: Clock; readonly environment: Environment; readonly dataDirectory?: string },
 ): BackupTarget {
   const { clock, environment, dataDirectory } = options;

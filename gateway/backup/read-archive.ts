@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
-import type { ArchiveHead } from './archive-format.ts';
+import { type ArchiveHead, readHead } from './archive-format.ts';
 import {
   HEAD_PATH,
   type Manifest,
@@ -12,9 +12,11 @@ import {
   readManifest,
   sectionOf,
 } from './archive-manifest.ts';
+import { PathSequence, shownPath } from './archive-path.ts';
 import { ByteReader } from './byte-reader.ts';
 import { decryptStream } from './decrypt.ts';
-import { BLOCK_BYTES, paxName, readTarHeader } from './tar-format.ts';
+import { noteFailure } from './note-failure.ts';
+import { damaged, nextEntry, passPadding, readExactly } from './tar-reader.ts';
 import { decompress } from './zstd-stream.ts';
 
 /** One entry as it is read. */
@@ -35,7 +37,10 @@ export interface VerifiedArchive {
 }
 
 const HEAD_LIMIT_BYTES = 64 * 1024;
-const MANIFEST_LIMIT_BYTES = 256 * 1024 * 1024;
+/** Names 1 TiB in parts of 4 MiB. */
+const MANIFEST_LIMIT_BYTES = 32 * 1024 * 1024;
+/** What the manifest has of an entry beside its path, at least. */
+const ENTRY_BYTES = 90;
 
 /**
  * Reads an archive from its first byte to its last. Entries are handed out before the manifest at the end has vouched
@@ -49,20 +54,20 @@ export async function readArchive(
   { identities, signer }: { readonly identities: readonly string[]; readonly signer?: string | undefined },
   visit: ArchiveVisitor,
 ): Promise<VerifiedArchive> {
-  const failed: { theirs?: unknown } = {};
-  const decrypted = noteFailure(decryptStream(source, identities), failed);
+  const theirs: { failure?: unknown } = {};
+  const decrypted = noteFailure(decryptStream(source, identities), theirs);
   const noted: ArchiveVisitor = async (entry) => {
     try {
       await visit(entry);
     } catch (error) {
-      failed.theirs ??= error;
+      theirs.failure ??= error;
       throw error;
     }
   };
   try {
     return await readPlainArchive(decompress(decrypted), signer, noted);
   } catch (error) {
-    if (failed.theirs !== undefined) throw failed.theirs;
+    if (theirs.failure !== undefined) throw theirs.failure;
     throw error instanceof GatewayError ? error : damaged(error);
   }
 }
@@ -77,12 +82,10 @@ export async function readPlainArchive(
   const reader = new ByteReader(plain);
   try {
     for (;;) {
-      const header = await nextHeader(reader);
-      if (header === undefined) break;
-      await check.take(header, reader, visit);
+      const entry = await nextEntry(reader);
+      if (entry === undefined) return check.finish();
+      await check.take(entry, reader, visit);
     }
-    if (!(await reader.drain())) throw damaged('there is more behind its end');
-    return check.finish();
   } finally {
     await reader.close();
   }
@@ -93,6 +96,8 @@ class ArchiveCheck {
   readonly #signer: string | undefined;
   readonly #entries: ManifestEntry[] = [];
   readonly #sections = new Map<string, { digest: Hash; records: number }>();
+  readonly #paths = new PathSequence();
+  #manifestBytes = 0;
   #head: ArchiveHead | undefined;
   #manifest: Manifest | undefined;
 
@@ -105,13 +110,16 @@ class ArchiveCheck {
     reader: ByteReader,
     visit: ArchiveVisitor,
   ): Promise<void> {
-    if (this.#manifest !== undefined) throw damaged(`${name} stands behind the manifest`);
+    if (this.#manifest !== undefined) throw damaged(`${shownPath(name)} stands behind the manifest`);
     if (this.#head === undefined)
       this.#takeHead(name, bytes, await readSmall(reader, name, bytes, HEAD_LIMIT_BYTES));
     else if (name === MANIFEST_PATH)
       this.#takeManifest(await readSmall(reader, name, bytes, MANIFEST_LIMIT_BYTES));
-    else await this.#visit(name, bytes, reader, visit);
-    await reader.read((BLOCK_BYTES - (bytes % BLOCK_BYTES)) % BLOCK_BYTES);
+    else {
+      this.#checkPath(name);
+      await this.#visit(name, bytes, reader, visit);
+    }
+    await passPadding(reader, bytes);
   }
 
   finish(): VerifiedArchive {
@@ -120,8 +128,10 @@ class ArchiveCheck {
   }
 
   #takeHead(name: string, bytes: number, body: Buffer): void {
-    if (name !== HEAD_PATH) throw damaged(`it begins with ${name}: it is no archive of a gateway`);
-    this.#head = parseHead(body);
+    if (name !== HEAD_PATH) throw damaged(`it begins with ${shownPath(name)}: it is no archive of a gateway`);
+    const head = readHead(body.toString());
+    if (head === undefined) throw damaged('its head cannot be read: it is of another version');
+    this.#head = head;
     const is = signerFingerprint(this.#head.signer);
     if (this.#signer !== undefined && this.#signer !== is)
       throw new GatewayError(
@@ -130,6 +140,15 @@ class ArchiveCheck {
       );
     const sha256 = createHash('sha256').update(body).digest('hex');
     this.#entries.push({ path: name, bytes, sha256 });
+  }
+
+  /** Before anything is made of an entry, and so before anything is written. */
+  #checkPath(path: string): void {
+    const says = this.#paths.take(path);
+    if (says !== undefined) throw damaged(says);
+    this.#manifestBytes += Buffer.byteLength(path) + ENTRY_BYTES;
+    if (this.#manifestBytes > MANIFEST_LIMIT_BYTES)
+      throw damaged('it has more entries than a manifest can name');
   }
 
   #takeManifest(body: Buffer): void {
@@ -149,6 +168,9 @@ class ArchiveCheck {
     }
     const missing = entries[this.#entries.length];
     if (missing !== undefined) throw damaged(`${missing.path} is missing`);
+    const names = new Set(sections.map(({ name }) => name));
+    if (names.size < sections.length || [...this.#sections.keys()].some((name) => !names.has(name)))
+      throw damaged('its manifest does not name the records that are in it, each kind once');
     for (const section of sections) this.#compareSection(section);
   }
 
@@ -189,48 +211,7 @@ class ArchiveCheck {
   }
 }
 
-async function nextHeader(reader: ByteReader): Promise<{ name: string; bytes: number } | undefined> {
-  const block = await reader.read(BLOCK_BYTES);
-  if (block.length < BLOCK_BYTES) throw damaged('its end is missing');
-  const header = readTarHeader(block);
-  if (header === undefined || header.type === '0') return header;
-  if (header.type !== 'x') throw damaged(`${header.name} is no file`);
-  const record = await readSmall(reader, 'a header', header.bytes, HEAD_LIMIT_BYTES);
-  await reader.read((BLOCK_BYTES - (header.bytes % BLOCK_BYTES)) % BLOCK_BYTES);
-  const next = await nextHeader(reader);
-  return next && { ...next, name: paxName(record) ?? next.name };
-}
-
 async function readSmall(reader: ByteReader, name: string, bytes: number, limit: number): Promise<Buffer> {
-  if (bytes > limit) throw damaged(`${name} is longer than it can be`);
-  const body = await reader.read(bytes);
-  if (body.length < bytes) throw damaged(`it ends in the middle of ${name}`);
-  return body;
-}
-
-function parseHead(body: Buffer): ArchiveHead {
-  try {
-    const head = JSON.parse(body.toString()) as ArchiveHead;
-    if (head.format === 1 && typeof head.id === 'string' && typeof head.signer === 'string') return head;
-  } catch {
-    // Said below.
-  }
-  throw damaged('its head cannot be read: it is of another version');
-}
-
-async function* noteFailure(
-  source: AsyncIterable<Uint8Array>,
-  failed: { theirs?: unknown },
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* source;
-  } catch (error) {
-    failed.theirs ??= error;
-    throw error;
-  }
-}
-
-function damaged(what: unknown): GatewayError {
-  const says = what instanceof Error ? what.message : String(what);
-  return new GatewayError('backup_invalid', `the archive is not what was written: ${says}`, { cause: what });
+  if (bytes > limit) throw damaged(`${shownPath(name)} is longer than it can be`);
+  return await readExactly(reader, bytes, shownPath(name));
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { GatewayError } from '../core/gateway-error.ts';
-import type { ArchiveHead } from './archive-format.ts';
+import { type ArchiveHead, parseArchiveName } from './archive-format.ts';
 import { readArchive } from './read-archive.ts';
 import { safePath, writeRestored } from './restore-files.ts';
 import { beginInclude, type IncludeRestore } from './restore-include.ts';
@@ -48,7 +48,8 @@ export interface RestoreSinks {
   include(name: string): ((body: AsyncIterable<Uint8Array>) => Promise<void>) | undefined;
 }
 
-const TEXT_LIMIT_BYTES = 16 * 1024 * 1024;
+/** The master keys and all policies together: 200 files of 1 MiB are possible. */
+const TEXT_LIMIT_BYTES = 256 * 1024 * 1024;
 /** What a restore makes anew, and must not take from a backup. */
 const OWN_FILES = new Set(['admin/seen', 'master.check', 'master.key']);
 
@@ -66,11 +67,12 @@ export async function inspectArchive(
   const policies = new Map<string, string>();
   const includes = new Set<string>();
   let masterKey: string | undefined;
+  const budget = { bytes: TEXT_LIMIT_BYTES };
   const measured = measure(source.open(), onBytes);
   const { head } = await readArchive(measured.chunks, keys, async ({ path, body }) => {
     const [folder = '', ...rest] = path.split('/');
-    if (path === 'secrets/master.key') masterKey = await textOf(body);
-    else if (folder === 'policies') policies.set(safePath(rest.join('/')), await textOf(body));
+    if (path === 'secrets/master.key') masterKey = await textOf(body, budget);
+    else if (folder === 'policies') policies.set(safePath(rest.join('/')), await textOf(body, budget));
     else {
       if (folder === 'include') includes.add(rest[0] ?? '');
       await drain(body);
@@ -81,6 +83,13 @@ export async function inspectArchive(
     throw new GatewayError(
       'backup_invalid',
       `${source.name} holds no master key: it cannot be restored from`,
+    );
+  const named = parseArchiveName(source.name);
+  // It is good in itself, and older than whoever asks for it believes.
+  if (named !== undefined && named.id !== head.id)
+    throw new GatewayError(
+      'backup_invalid',
+      `${source.name} holds another archive, made ${new Date(head.created_ms).toISOString()} with the id ${head.id}: somebody put it under this name. Take another archive, or give this one its own name back if you want that one`,
     );
   return { head, ...measured.result(), masterKey, policies, includes: [...includes] };
 }
@@ -146,6 +155,7 @@ async function takeHead(heads: string, path: string, body: AsyncIterable<Uint8Ar
 class IncludeSequence {
   readonly #sinks: RestoreSinks;
   #current: IncludeRestore | undefined;
+  #leftOut: string | undefined;
 
   constructor(sinks: RestoreSinks) {
     this.#sinks = sinks;
@@ -153,10 +163,11 @@ class IncludeSequence {
 
   async take(path: string, body: AsyncIterable<Uint8Array>): Promise<boolean> {
     const [folder, name = ''] = path.split('/');
-    if (folder !== 'include') return false;
+    if (folder !== 'include' || name === this.#leftOut) return false;
     if (this.#current?.name !== name) {
       await this.finish();
       const run = this.#sinks.include(name);
+      this.#leftOut = run === undefined ? name : undefined;
       if (run === undefined) return false;
       this.#current = beginInclude(name, run);
     }
@@ -203,13 +214,12 @@ function measure(source: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => 
   };
 }
 
-async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+async function textOf(body: AsyncIterable<Uint8Array>, budget: { bytes: number }): Promise<string> {
   const chunks: Uint8Array[] = [];
-  let bytes = 0;
   for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > TEXT_LIMIT_BYTES)
-      throw new GatewayError('backup_invalid', 'a key or policy in the archive is longer than any real one');
+    budget.bytes -= chunk.length;
+    if (budget.bytes < 0)
+      throw new GatewayError('backup_invalid', 'the keys and policies in it are longer than any real ones');
     chunks.push(Buffer.from(chunk));
   }
   return Buffer.concat(chunks).toString();

@@ -2,6 +2,7 @@ import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { GatewayError } from '../core/gateway-error.ts';
+import { isSafePath, shownPath } from './archive-path.ts';
 
 /**
  * Writes a file of an archive below a directory: mode 0600, directories 0700, forced to the disk.
@@ -25,9 +26,7 @@ export async function writeRestored(
 
 /** Refuses a path that leads out of where it belongs. @throws GatewayError `backup_invalid`. */
 export function safePath(path: string): string {
-  const parts = path.split('/');
-  const isOdd = parts.some((part) => part === '' || part === '.' || part === '..') || /[\0\\]/.test(path);
-  if (isOdd)
-    throw new GatewayError('backup_invalid', `the archive names a file ${JSON.stringify(path)}: refused`);
+  if (!isSafePath(path))
+    throw new GatewayError('backup_invalid', `the archive names a file ${shownPath(path)}: refused`);
   return path;
 }

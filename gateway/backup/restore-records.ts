@@ -39,6 +39,9 @@ export function parseTombstone(value: unknown): Tombstone {
   };
 }
 
+/** A record is a few KiB; a line that does not end is none. */
+const LONGEST_LINE = 16 * 1024 * 1024;
+
 /** The values of JSON lines, as they arrive. @throws GatewayError `backup_invalid`. */
 export async function* readJsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator {
   const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -46,6 +49,8 @@ export async function* readJsonLines(body: AsyncIterable<Uint8Array>): AsyncGene
   for await (const chunk of body) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > LONGEST_LINE)
+      throw new GatewayError('backup_invalid', 'a record of the archive is longer than any real one');
     for (const line of lines) if (line !== '') yield parse(line);
   }
   if (rest !== '') yield parse(rest);

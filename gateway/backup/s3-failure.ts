@@ -86,7 +86,10 @@ export function refusalFailure(attempt: S3Attempt, refusal: S3Refusal): GatewayE
   const cause =
     CAUSES[code ?? '']?.(attempt, refusal) ??
     `the service answers ${refusal.status}${code === undefined ? '' : ` ${code}`}`;
-  return new GatewayError('backup_failed', `cannot ${attempt.what} in ${attempt.where}: ${cause}`);
+  return new GatewayError('backup_failed', `cannot ${attempt.what} in ${attempt.where}: ${cause}`, {
+    // The code is what tells a target that is full from one that fails otherwise.
+    cause: Object.assign(new Error(`the service answered ${refusal.status}`), { code }),
+  });
 }
 
 const TLS = /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|EPROTO)/;

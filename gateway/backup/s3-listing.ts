@@ -8,6 +8,8 @@ export interface S3Object {
   readonly versionId: string;
   /** A marker is what a deletion leaves in a bucket that keeps versions; it holds nothing. */
   readonly isMarker: boolean;
+  /** The service's tag of its bytes: the same for the same bytes that were sent in the same way. */
+  readonly tag: string;
   readonly bytes: number;
   readonly modifiedMs: number;
 }
@@ -64,24 +66,6 @@ export async function* listUploads(client: S3Client, prefix: string): AsyncGener
   }
 }
 
-/**
- * Of every key the version that was there first. Names are never given twice, so that what came later is somebody
- * else's: a thief's who holds the credentials writes over an archive or deletes it, and hides nothing with it.
- */
-export async function* firstVersions(
-  client: S3Client,
-  prefix: string,
-  signal?: AbortSignal,
-): AsyncGenerator<S3Object> {
-  let first: S3Object | undefined;
-  for await (const version of listVersions(client, prefix, signal)) {
-    if (version.isMarker) continue;
-    if (first !== undefined && first.key !== version.key) yield first;
-    first = version;
-  }
-  if (first !== undefined) yield first;
-}
-
 async function listPage(
   client: S3Client,
   query: Readonly<Record<string, string>>,
@@ -97,6 +81,7 @@ function objectOf(element: XmlElement): S3Object {
     key: textOf(element, 'Key'),
     versionId: textOf(element, 'VersionId'),
     isMarker: element.name === 'DeleteMarker',
+    tag: textOf(element, 'ETag'),
     bytes: Number(textOf(element, 'Size')),
     modifiedMs: Date.parse(textOf(element, 'LastModified')),
   };

@@ -15,10 +15,17 @@ import {
   readsBackWrong,
 } from './backup-target.ts';
 import { type Pause, type S3Client, type S3Place, createS3Client } from './s3-client.ts';
-import { type S3Object, firstVersions, listObjects, listUploads } from './s3-listing.ts';
+import { type S3Object, listObjects, listUploads } from './s3-listing.ts';
 import { cannotLock, hasObjectLock, lockVersion, removeVersions } from './s3-lock.ts';
 import { readObject } from './s3-read.ts';
 import { NameTaken, type S3Uploaded, giveUp, upload } from './s3-upload.ts';
+import {
+  type FirstVersion,
+  type Versioning,
+  askVersioning,
+  firstVersion,
+  firstVersions,
+} from './s3-versions.ts';
 
 /** A bucket as a target. */
 export interface S3TargetPlace extends S3Place {
@@ -40,8 +47,8 @@ export interface S3TargetOptions {
  * back whole, and only then locked: what reads back wrong can still be removed, and a success means that exactly the
  * bytes that were read back are locked.
  *
- * With a lock, the bucket keeps versions, and of a name the first one counts: whoever holds the credentials can neither
- * hide an archive behind a deletion nor put another one in its place.
+ * Where the bucket keeps versions, as one with a lock does, of a name the first one counts, whoever reads: whoever holds
+ * the credentials can neither hide an archive behind a deletion nor put another one in its place.
  */
 export function openS3Target(place: S3TargetPlace, { clock, pause }: S3TargetOptions): BackupTarget {
   const { prefix, objectLockMs } = place;
@@ -53,23 +60,33 @@ export function openS3Target(place: S3TargetPlace, { clock, pause }: S3TargetOpt
     );
   const client = createS3Client(place, clock, pause);
   const where = prefix === '' ? client.where : `${client.where} under ${prefix}`;
-  const isVersioned = objectLockMs !== undefined;
+  let versioning: Versioning | undefined = objectLockMs === undefined ? undefined : 'kept';
   let canLock: boolean | undefined;
+  /** Ids of first versions by name, from listings: a first version stays the first for as long as it is there. */
+  const firsts = new Map<string, string>();
+
+  const isVersioned = async (signal?: AbortSignal): Promise<boolean> => {
+    versioning ??= await askVersioning(client, prefix, signal);
+    return versioning === 'kept';
+  };
 
   const find = async (name: string, signal?: AbortSignal): Promise<S3Object | undefined> => {
-    const key = prefix + name;
-    return isVersioned ? await firstVersion(client, key, signal) : await headObject(client, key, signal);
+    const look = (await isVersioned(signal)) ? firstVersion : headObject;
+    return await look(client, prefix + name, signal);
   };
 
   async function* read(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const versionId = isVersioned ? (await find(name, signal))?.versionId : '';
+    const versionId = (await isVersioned(signal))
+      ? (firsts.get(name) ?? (await find(name, signal))?.versionId)
+      : '';
     if (versionId === undefined) throw notThere(name, where);
     yield* readObject({ client, key: prefix + name, versionId, name, where, signal });
   }
 
   async function remove(name: string): Promise<Removal> {
     const key = prefix + name;
-    if (isVersioned) return await removeVersions(client, key);
+    firsts.delete(name);
+    if (await isVersioned()) return await removeVersions(client, key);
     const permission = 's3:DeleteObject';
     await client.call({ method: 'DELETE', key, what: `remove ${name}`, permission, expects: ['NoSuchKey'] });
     return 'removed';
@@ -95,10 +112,15 @@ export function openS3Target(place: S3TargetPlace, { clock, pause }: S3TargetOpt
 
   return {
     where,
-    warnings: () => warningsOf(client, place),
+    async warnings() {
+      const warnings = await warningsOf(client, place);
+      // A service that cannot be asked fails whatever is asked next, which says why.
+      await isVersioned().catch(() => undefined);
+      return versioning === 'hidden' ? [...warnings, cannotTell(client)] : warnings;
+    },
     async put(name, body, options = {}) {
       checkTargetName(name);
-      if (isVersioned) canLock ??= await hasObjectLock(client);
+      if (objectLockMs !== undefined) canLock ??= await hasObjectLock(client);
       if (canLock === false) {
         // Looked at again next time: the bucket may have been made anew.
         canLock = undefined;
@@ -120,11 +142,14 @@ export function openS3Target(place: S3TargetPlace, { clock, pause }: S3TargetOpt
     async list(begins) {
       checkTargetPrefix(begins);
       const found: StoredObject[] = [];
-      const listing = isVersioned ? firstVersions : listObjects;
-      for await (const { key, bytes, modifiedMs } of listing(client, prefix + begins)) {
+      const listing: (client: S3Client, prefix: string) => AsyncGenerator<S3Object & Partial<FirstVersion>> =
+        (await isVersioned()) ? firstVersions : listObjects;
+      for await (const { key, versionId, bytes, modifiedMs, later } of listing(client, prefix + begins)) {
         const name = key.slice(prefix.length);
         const isHere = name.includes('/') === begins.includes('/');
-        if (isHere && isTargetName(name)) found.push({ name, bytes, modifiedMs });
+        if (!isHere || !isTargetName(name)) continue;
+        if (versionId !== '') firsts.set(name, versionId);
+        found.push({ name, bytes, modifiedMs, ...(later === undefined ? {} : { later }) });
       }
       return found.toSorted((one, other) => (one.name < other.name ? -1 : 1));
     },
@@ -156,18 +181,14 @@ async function headObject(
   });
   if (status === 404) return undefined;
   const modifiedMs = Date.parse(headers['last-modified'] ?? '');
-  return { key, versionId: '', isMarker: false, bytes: Number(headers['content-length']), modifiedMs };
-}
-
-async function firstVersion(
-  client: S3Client,
-  key: string,
-  signal?: AbortSignal,
-): Promise<S3Object | undefined> {
-  // A key sorts before all that begin with it.
-  for await (const version of firstVersions(client, key, signal))
-    return version.key === key ? version : undefined;
-  return undefined;
+  return {
+    key,
+    versionId: '',
+    isMarker: false,
+    tag: '',
+    bytes: Number(headers['content-length']),
+    modifiedMs,
+  };
 }
 
 function isLoopback(host: string): boolean {
@@ -184,4 +205,8 @@ async function warningsOf(client: S3Client, { endpoint, objectLockMs }: S3Target
   if (objectLockMs !== undefined && (await hasObjectLock(client)) === false)
     warnings.push(cannotLock(client).message);
   return warnings;
+}
+
+function cannotTell({ where }: S3Client): string {
+  return `these credentials may not ask whether ${where} keeps versions (s3:GetBucketVersioning), nor list them (s3:ListBucketVersions): what somebody put over an archive would be taken for it; grant both`;
 }

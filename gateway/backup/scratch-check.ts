@@ -18,7 +18,7 @@ const BATCH = 500;
  *
  * @param plain the tar. @param directory for the store; made, and removed afterwards.
  * @returns how many records came back as they were.
- * @throws GatewayError `backup_invalid` when something does not; `store_unavailable` when there is no room.
+ * @throws GatewayError `backup_invalid` when something does not; `backup_failed` when there is no room.
  */
 export async function checkInScratch(plain: AsyncIterable<Uint8Array>, directory: string): Promise<number> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -39,10 +39,19 @@ export async function checkInScratch(plain: AsyncIterable<Uint8Array>, directory
       records += count;
     }
     return records;
+  } catch (error) {
+    throw explainFull(directory, error);
   } finally {
     await load.close();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** SQLite says it in these words only. */
+function explainFull(directory: string, error: unknown): unknown {
+  if (!(error instanceof Error) || !/disk is full|ENOSPC/.test(error.message)) return error;
+  const says = `the disk of ${directory} is full, where the archive is restored for a test: make room there`;
+  return new GatewayError('backup_failed', says, { cause: error });
 }
 
 async function loadEntry({ path, body }: ReadEntry, load: StoreLoad): Promise<void> {

@@ -6,6 +6,7 @@ import { noteName, writeNote } from './archive-note.ts';
 import type { FinishedBackup } from './backup-lease.ts';
 import type { BackupProgress } from './backup-progress.ts';
 import type { BackupTarget, WrittenObject } from './backup-target.ts';
+import { oneChunk } from './one-chunk.ts';
 import { applyRetention, type RetentionRule } from './retention.ts';
 import { surveyTarget } from './target-survey.ts';
 
@@ -107,8 +108,5 @@ async function putText(
   text: string,
   signal: AbortSignal,
 ): Promise<WrittenObject> {
-  async function* once() {
-    yield Buffer.from(text);
-  }
-  return await target.put(name, once(), { signal });
+  return await target.put(name, oneChunk(text), { signal });
 }

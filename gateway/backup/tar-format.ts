@@ -5,33 +5,40 @@ export const BLOCK_BYTES = 512;
 
 const NAME_BYTES = 100;
 const USTAR = 'ustar\u000000';
+/** Eleven octal digits: 8 GiB less one byte. A longer file has its size in a pax record. */
+const MOST_OCTAL = 0o77777777777;
+const ODD = 'the archive is not what was written: a header in it is damaged';
 
 /** A header that was read. */
-export interface TarHeader {
+interface TarHeader {
   readonly name: string;
   readonly bytes: number;
+  readonly mtimeMs: number;
   /** `0` a file, `x` what is said of the next one. */
   readonly type: string;
 }
 
-/** The header of a file (POSIX.1-2001 ustar; a long or foreign name in a pax record before it). Mode 0600. */
+/**
+ * The header of a file (POSIX.1-2001 ustar, mode 0600). A long or foreign name and a size of 8 GiB and more stand in a
+ * pax record before it.
+ */
 export function tarHeader(name: string, bytes: number, mtimeMs: number): Buffer {
   const isPlain = Buffer.byteLength(name) <= NAME_BYTES && /^[\x20-\x7e]+$/.test(name);
-  if (isPlain) return header(name, bytes, mtimeMs, '0');
-  const record = paxRecord('path', name);
+  const isLong = bytes > MOST_OCTAL;
+  if (isPlain && !isLong) return header(name, bytes, mtimeMs, '0');
+  const records = Buffer.concat([
+    ...(isPlain ? [] : [paxRecord('path', name)]),
+    ...(isLong ? [paxRecord('size', String(bytes))] : []),
+  ]);
+  const short = Buffer.from(name)
+    .subarray(0, NAME_BYTES)
+    .toString('latin1')
+    .replaceAll(/[^\x20-\x7e]/g, '_');
   return Buffer.concat([
-    header('pax', record.length, mtimeMs, 'x'),
-    record,
-    padding(record.length),
-    header(
-      Buffer.from(name)
-        .subarray(0, NAME_BYTES)
-        .toString('latin1')
-        .replaceAll(/[^\x20-\x7e]/g, '_'),
-      bytes,
-      mtimeMs,
-      '0',
-    ),
+    header('pax', records.length, mtimeMs, 'x'),
+    records,
+    padding(records.length),
+    header(short, isLong ? 0 : bytes, mtimeMs, '0'),
   ]);
 }
 
@@ -45,21 +52,50 @@ export function tarEnd(): Buffer {
   return Buffer.alloc(2 * BLOCK_BYTES);
 }
 
-/** Reads a header. @returns `undefined` for an empty block: the end. @throws GatewayError `backup_invalid`. */
-export function readTarHeader(block: Buffer): TarHeader | undefined {
-  if (block.every((byte) => byte === 0)) return undefined;
+/**
+ * Reads a header. What stands in its other fields is for the caller to compare with what a writer makes of these.
+ *
+ * @throws GatewayError `backup_invalid` when its checksum is wrong, or a number in it is none.
+ */
+export function readTarHeader(block: Buffer): TarHeader {
   const field = (from: number, length: number) =>
     block.toString('latin1', from, from + length).replace(/\0.*$/s, '');
-  const sum = Number.parseInt(field(148, 8).trim(), 8);
-  if (sum !== checksum(block)) throw new GatewayError('backup_invalid', 'a header in it is damaged');
-  const bytes = Number.parseInt(field(124, 12).trim(), 8);
-  if (!Number.isSafeInteger(bytes)) throw new GatewayError('backup_invalid', 'a header in it names no size');
-  return { name: field(0, NAME_BYTES), bytes, type: field(156, 1) || '0' };
+  const octal = (from: number, length: number) => {
+    const text = field(from, length).trim();
+    if (!/^[0-7]{1,12}$/.test(text)) throw new GatewayError('backup_invalid', ODD);
+    return Number.parseInt(text, 8);
+  };
+  if (octal(148, 8) !== checksum(block)) throw new GatewayError('backup_invalid', ODD);
+  return {
+    name: field(0, NAME_BYTES),
+    bytes: octal(124, 12),
+    mtimeMs: octal(136, 12) * 1000,
+    type: field(156, 1),
+  };
 }
 
-/** The name that a pax record gives the next file. */
-export function paxName(record: Buffer): string | undefined {
-  return /^\d+ path=([^\n]*)\n/m.exec(record.toString())?.[1];
+/**
+ * What pax records say of the next file (POSIX.1-2001 pax, extended header).
+ *
+ * @returns `undefined` for what is no such record, and for one that says anything but its path and size.
+ */
+export function readPaxRecords(
+  records: Buffer,
+): { readonly path?: string; readonly size?: number } | undefined {
+  const found: { path?: string; size?: number } = {};
+  for (let from = 0; from < records.length;) {
+    const space = records.indexOf(0x20, from);
+    const digits = records.toString('latin1', from, space === -1 ? from : space);
+    const length = /^[1-9]\d{0,5}$/.test(digits) ? Number(digits) : 0;
+    const record = records.subarray(space + 1, from + length);
+    const [, key, value = ''] = /^(path|size)=(.+)\n$/s.exec(record.toString()) ?? [];
+    if (from + length > records.length) return undefined;
+    if (key === 'path') found.path = value;
+    else if (key === 'size' && /^\d{1,16}$/.test(value)) found.size = Number(value);
+    else return undefined;
+    from += length;
+  }
+  return found;
 }
 
 function header(name: string, bytes: number, mtimeMs: number, type: string): Buffer {

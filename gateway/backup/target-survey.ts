@@ -5,6 +5,7 @@ import type { ArchiveKind } from './backup-progress.ts';
 import type { BackupTarget } from './backup-target.ts';
 import type { HeldArchive } from './retention.ts';
 import { type DrillReport, readDrillReport } from './drill-report.ts';
+import { type OverwrittenName, overwrittenOf } from './overwritten.ts';
 
 /** One archive at a target, as far as can be told without an identity. */
 export interface ArchiveView {
@@ -16,6 +17,9 @@ export interface ArchiveView {
   readonly signed: 'ours' | 'other' | 'no';
   /** When it was last restored to prove that it can be, by a report that this gateway believes. */
   readonly drilled_at: string | null;
+  /** How often somebody wrote over it or its note, and deleted one of them, in vain: what was there first counts. */
+  readonly overwritten: number;
+  readonly deleted: number;
 }
 
 /** What is at a target. */
@@ -25,7 +29,12 @@ export interface TargetSurvey {
   /** The same for retention. */
   readonly held: readonly HeldArchive[];
   readonly lastDrill: DrillReport | undefined;
+  /** What somebody wrote over or deleted: archives, their notes, reports of drills. */
+  readonly overwritten: readonly OverwrittenName[];
 }
+
+/** The folder of reports of drills at a target. */
+export const DRILL_FOLDER = 'drills/';
 
 const REPORT_BYTES = 256 * 1024;
 /** Questions to the target at once. */
@@ -41,7 +50,8 @@ const REPORTS = 200;
 export async function surveyTarget(target: BackupTarget, signers: readonly string[]): Promise<TargetSurvey> {
   const objects = await target.list(ARCHIVE_PREFIX);
   const names = new Set(objects.map(({ name }) => name));
-  const reports = await readReports(target, signers);
+  const { reports, overwritten: overwrittenReports } = await readReports(target, signers);
+  const overwritten = overwrittenOf(objects);
   const drilled = new Map(reports.map((report) => [report.archive, report.at_ms]));
   const found = objects.flatMap(({ name, bytes }) => {
     const parsed = parseArchiveName(name);
@@ -58,6 +68,7 @@ export async function surveyTarget(target: BackupTarget, signers: readonly strin
     created_at: new Date(createdMs).toISOString(),
     signed: signedBy(note, signers),
     drilled_at: timeText(drilled.get(name)),
+    ...countsOf(name, overwritten),
   }));
   const held = noted.map(({ name, kind, createdMs, note }) => ({
     name,
@@ -67,7 +78,8 @@ export async function surveyTarget(target: BackupTarget, signers: readonly strin
     journalSeq: note?.journal.seq,
     isGood: signedBy(note, signers) === 'ours',
   }));
-  return { archives, held, lastDrill: reports.at(-1) };
+  const lastDrill = reports.at(-1);
+  return { archives, held, lastDrill, overwritten: [...overwritten, ...overwrittenReports] };
 }
 
 /** The drill that ended last, by reports that one of the keys has signed. @throws GatewayError `backup_failed`. */
@@ -75,7 +87,7 @@ export async function readLastDrill(
   target: BackupTarget,
   signers: readonly string[],
 ): Promise<DrillReport | undefined> {
-  return (await readReports(target, signers)).at(-1);
+  return (await readReports(target, signers)).reports.at(-1);
 }
 
 /** The note of an archive; `undefined` when it does not hold. @throws GatewayError `backup_failed` without one. */
@@ -88,14 +100,33 @@ function signedBy(note: ArchiveNote | undefined, signers: readonly string[]): Ar
   return signers.includes(note.signer) ? 'ours' : 'other';
 }
 
-async function readReports(target: BackupTarget, signers: readonly string[]): Promise<DrillReport[]> {
+function countsOf(
+  archive: string,
+  overwritten: readonly OverwrittenName[],
+): Pick<ArchiveView, 'overwritten' | 'deleted'> {
+  const both = overwritten.filter(({ name }) => name === archive || name === noteName(archive));
+  return {
+    overwritten: both.reduce((sum, { written }) => sum + written, 0),
+    deleted: both.reduce((sum, { deleted }) => sum + deleted, 0),
+  };
+}
+
+async function readReports(
+  target: BackupTarget,
+  signers: readonly string[],
+): Promise<{ reports: DrillReport[]; overwritten: OverwrittenName[] }> {
   // Of names that begin with the time of their archive the last ones are of the newest.
-  const objects = (await target.list('drills/')).slice(-REPORTS);
+  const objects = (await target.list(DRILL_FOLDER)).slice(-REPORTS);
   const reports = await inTurns(objects, async ({ name }) => {
     const text = await textOf(target, name, REPORT_BYTES).catch(() => '');
     return readDrillReport(text, signers);
   });
-  return reports.filter((report) => report !== undefined).toSorted((one, other) => one.at_ms - other.at_ms);
+  return {
+    reports: reports
+      .filter((report) => report !== undefined)
+      .toSorted((one, other) => one.at_ms - other.at_ms),
+    overwritten: overwrittenOf(objects),
+  };
 }
 
 async function textOf(target: BackupTarget, name: string, limitBytes: number): Promise<string> {

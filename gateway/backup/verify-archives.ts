@@ -4,6 +4,8 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { BackupProgress } from './backup-progress.ts';
 import type { BackupTarget } from './backup-target.ts';
 import { ARCHIVE_PREFIX, parseArchiveName } from './archive-format.ts';
+import { noteName } from './archive-note.ts';
+import { describeOverwritten, overwrittenOf } from './overwritten.ts';
 import { noteOf } from './target-survey.ts';
 
 /** What an archive at the target was found to be. */
@@ -12,6 +14,8 @@ export interface VerifiedArchive {
   readonly bytes: number;
   /** Why it is not good; absent when it is. */
   readonly problem?: string | undefined;
+  /** What somebody did to it or its note in vain; absent when nobody did. */
+  readonly warning?: string | undefined;
 }
 
 interface Verification {
@@ -32,9 +36,11 @@ interface Verification {
  */
 export async function verifyArchives(asked: Verification): Promise<VerifiedArchive[]> {
   const { target, archive } = asked;
-  const objects = (await target.list(archive ?? ARCHIVE_PREFIX)).filter(({ name }) =>
+  const listed = await target.list(archive ?? ARCHIVE_PREFIX);
+  const objects = listed.filter(({ name }) =>
     archive === undefined ? parseArchiveName(name) !== undefined : name === archive,
   );
+  const overwritten = overwrittenOf(listed);
   if (archive !== undefined && objects.length === 0)
     throw new GatewayError('backup_failed', `there is no archive ${archive} in ${target.where}`);
   const totalBytes = objects.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -45,7 +51,16 @@ export async function verifyArchives(asked: Verification): Promise<VerifiedArchi
     const problem = await problemOf(asked, name, (read) =>
       asked.onProgress({ phase: 'reading back', bytes: start + read, totalBytes }),
     );
-    results.push(problem === undefined ? { archive: name, bytes } : { archive: name, bytes, problem });
+    const warning = overwritten
+      .filter((each) => each.name === name || each.name === noteName(name))
+      .map((each) => describeOverwritten(each))
+      .join('; ');
+    results.push({
+      archive: name,
+      bytes,
+      ...(problem === undefined ? {} : { problem }),
+      ...(warning === '' ? {} : { warning }),
+    });
     before += bytes;
   }
   return results;

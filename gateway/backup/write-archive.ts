@@ -11,6 +11,7 @@ import {
   type ManifestSection,
   writeManifest,
 } from './archive-manifest.ts';
+import { PathSequence } from './archive-path.ts';
 import { encryptStream } from './encrypt.ts';
 import { padding, tarEnd, tarHeader } from './tar-format.ts';
 import { compress } from './zstd-stream.ts';
@@ -65,6 +66,7 @@ class TarWriter {
   readonly #options: WriteOptions;
   readonly #entries: ManifestEntry[] = [];
   readonly #sections: ManifestSection[] = [];
+  readonly #paths = new PathSequence();
   #plainBytes = 0;
 
   constructor(options: WriteOptions) {
@@ -84,7 +86,7 @@ class TarWriter {
   }
 
   async *#tar(head: ArchiveHead, signer: Signer): AsyncGenerator<Uint8Array> {
-    yield* this.#whole(HEAD_PATH, [Buffer.from(`${JSON.stringify(head)}\n`)]);
+    yield* this.#named(HEAD_PATH, [Buffer.from(`${JSON.stringify(head)}\n`)]);
     for await (const entry of this.#options.entries) {
       if ('section' in entry) yield* this.#section(entry.section, entry.open());
       else if ('stream' in entry) yield* this.#parts(entry.stream, entry.open());
@@ -138,6 +140,7 @@ class TarWriter {
   async *#file(path: string, bytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
     let taken = 0;
+    this.#checkPath(path);
     yield this.#count(path, tarHeader(path, bytes, this.#options.head.created_ms));
     for await (const chunk of body) {
       const piece = chunk.subarray(0, bytes - taken);
@@ -155,7 +158,19 @@ class TarWriter {
     this.#entries.push({ path, bytes, sha256: digest.digest('hex') });
   }
 
+  /** What a reader would refuse is not written. */
+  #checkPath(path: string): void {
+    const says = this.#paths.take(path);
+    if (says !== undefined)
+      throw new GatewayError('backup_failed', `an archive cannot hold what is to go in: ${says}`);
+  }
+
   *#whole(path: string, pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+    this.#checkPath(path);
+    yield* this.#named(path, pieces);
+  }
+
+  *#named(path: string, pieces: readonly Uint8Array[]): Generator<Uint8Array> {
     const digest = createHash('sha256');
     for (const piece of pieces) digest.update(piece);
     this.#entries.push({ path, bytes: lengthOf(pieces), sha256: digest.digest('hex') });

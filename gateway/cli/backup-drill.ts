@@ -3,19 +3,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+import { createBackupSigner } from '../backup/backup-signer.ts';
 import { drillText } from '../backup/drill-report.ts';
+import { oneChunk } from '../backup/one-chunk.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import { createSigner } from '../crypto/signing-key.ts';
 import { drillArchive, type DrillFacts } from '../server/restore-drill.ts';
+import { untilInterrupted } from './interrupt.ts';
 import { RestoreScreen } from './restore-screen.ts';
-import { openRestoreSource, readIdentityFile } from './restore-source.ts';
+import { findIdentities, openRestoreSource } from './restore-source.ts';
 import { VERSION } from './version.ts';
 
 /** How a drill is asked for. */
 interface DrillFlags {
-  readonly identity?: string | undefined;
+  readonly identity: string | undefined;
+  readonly passphrase: string | undefined;
   readonly signer?: string | undefined;
   readonly journal?: string | undefined;
   /** Where there is room for all of it; default a temporary directory. */
@@ -37,17 +40,19 @@ type DrillReport = DrillFacts & {
  * `zasov backup drill ARCHIVE`: restores an archive where the identity is, and leaves a signed report at its target,
  * which the gateway counts.
  *
- * @returns 0. @throws UsageError; GatewayError when the archive cannot be restored.
+ * @returns 0, or 130 after Ctrl-C. @throws UsageError; GatewayError when the archive cannot be restored.
  */
 export async function runDrill(archive: string, flags: DrillFlags): Promise<number> {
-  const screen = new RestoreScreen(flags.json);
-  const { identities, signer } = await readIdentityFile(flags.identity);
+  const says = 'nothing of the drill is left';
+  return await untilInterrupted(says, async (signal) => await drill(archive, flags, signal));
+}
+
+async function drill(archive: string, flags: DrillFlags, signal: AbortSignal): Promise<number> {
+  const screen = new RestoreScreen(flags.json, signal);
   const environment = processEnvironment();
-  const source = await openRestoreSource(archive, {
-    journal: flags.journal,
-    environment,
-    clock: systemClock,
-  });
+  const { identities, signer } = await findIdentities({ ...flags, environment, signal });
+  const { journal } = flags;
+  const source = await openRestoreSource(archive, { journal, environment, clock: systemClock, signal });
   const scratch = await mkdtemp(join(resolve(flags.scratch ?? tmpdir()), 'zasov-drill-'));
   try {
     const { facts, keyring } = await drillArchive(
@@ -61,6 +66,7 @@ export async function runDrill(archive: string, flags: DrillFlags): Promise<numb
         environment,
         clock: systemClock,
         version: VERSION,
+        signal,
         report: (event) => screen.show(event),
         agree: () => Promise.resolve(undefined),
       },
@@ -68,7 +74,7 @@ export async function runDrill(archive: string, flags: DrillFlags): Promise<numb
     );
     const report = signReport(facts, keyring);
     const name = `drills/${source.name.replace(/\.age$/, '')}-${randomBytes(4).toString('hex')}.json`;
-    await source.target.put(name, once(`${JSON.stringify(report)}\n`));
+    await source.target.put(name, oneChunk(`${JSON.stringify(report)}\n`));
     screen.report(report, `${source.target.where}: ${name}`);
     return 0;
   } finally {
@@ -78,11 +84,7 @@ export async function runDrill(archive: string, flags: DrillFlags): Promise<numb
 }
 
 function signReport(facts: DrillFacts, keyring: Keyring): DrillReport {
-  const signer = createSigner(keyring, 'backup-signature');
+  const signer = createBackupSigner(keyring);
   const signed = { ...facts, signer: signer.publicKey };
   return { ...signed, signature: signer.sign(drillText(signed)) };
-}
-
-async function* once(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text);
 }

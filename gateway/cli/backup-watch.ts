@@ -1,5 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import type { RunView } from '../server/backup-runs.ts';
 import { callControl } from './control-client.ts';
+import { drawLine, eraseLine } from './drawn-line.ts';
 
 const ASK_MS = 250;
 const BAR_CELLS = 24;
@@ -14,9 +17,15 @@ export interface WatchFlags {
  * Begins work at a running gateway and waits for it, showing how far it is: a bar on a terminal, JSON events where the
  * output goes elsewhere, and only the result with `--json`. The work goes on when the one who waits is gone.
  *
- * @returns what came of it. @throws Error with what the gateway says.
+ * @param signal ends the waiting.
+ * @returns what came of it. @throws Error with what the gateway says; the reason of the signal.
  */
-export async function watchRun(flags: WatchFlags, path: string, body?: unknown): Promise<unknown> {
+export async function watchRun(
+  flags: WatchFlags,
+  signal: AbortSignal,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
   const begun = await callControl(flags.data, 'POST', path, body);
   if (begun.status >= 300) throw new Error(refusalOf(begun.value));
   const { run } = begun.value as { run: string };
@@ -29,7 +38,7 @@ export async function watchRun(flags: WatchFlags, path: string, body?: unknown):
       screen.show(view);
       if (view.state === 'done') return view.result;
       if (view.state === 'failed') throw new Error(view.error ?? 'it failed');
-      await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+      await pause(ASK_MS, undefined, { signal });
     }
   } finally {
     screen.close();
@@ -56,9 +65,7 @@ class ProgressScreen {
     if (this.#style === 'bar') {
       const rate = `${sizeText(bytes / seconds)}/s`;
       const amount = total === null ? sizeText(bytes) : `${sizeText(bytes)} of ${sizeText(total)}`;
-      process.stderr.write(
-        `\r\u001B[K${barOf(bytes, total, seconds)} ${amount.padEnd(10)}  ${rate}  ${phase}`,
-      );
+      drawLine(`${barOf(bytes, total, seconds)} ${amount.padEnd(10)}  ${rate}  ${phase}`);
     } else if (this.#style === 'events') {
       const line = JSON.stringify({ event: 'progress', state, phase, bytes, total_bytes: total });
       if (line !== this.#last) process.stdout.write(`${line}\n`);
@@ -67,7 +74,7 @@ class ProgressScreen {
   }
 
   close(): void {
-    if (this.#style === 'bar') process.stderr.write('\r\u001B[K');
+    if (this.#style === 'bar') eraseLine();
   }
 }
 

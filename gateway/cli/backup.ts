@@ -1,20 +1,23 @@
 import { parseArgs } from 'node:util';
 
 import { ARCHIVE_PREFIX, parseArchiveName } from '../backup/archive-format.ts';
+import { backupSignerKeys, createBackupSigner } from '../backup/backup-signer.ts';
 import type { FinishedBackup } from '../backup/backup-lease.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import { openTarget } from '../backup/open-target.ts';
+import { describeOverwritten } from '../backup/overwritten.ts';
 import { type ArchiveView, surveyTarget } from '../backup/target-survey.ts';
 import { verifyArchives, type VerifiedArchive } from '../backup/verify-archives.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { systemClock } from '../core/clock.ts';
-import { createSigner, publicKeysOf, signerFingerprint } from '../crypto/signing-key.ts';
+import { signerFingerprint } from '../crypto/signing-key.ts';
 import { loadPolicy } from '../policy/load-policy.ts';
 import { formatMistake } from '../policy/mistake.ts';
 import { readMaster } from './audit-place.ts';
 import { runDrill } from './backup-drill.ts';
 import { refusalOf, sizeText, watchRun } from './backup-watch.ts';
 import { callControl } from './control-client.ts';
+import { untilInterrupted } from './interrupt.ts';
 import { table } from './table.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -23,6 +26,7 @@ const OPTIONS = {
   policies: { type: 'string' },
   'master-key': { type: 'string' },
   identity: { type: 'string' },
+  passphrase: { type: 'string' },
   signer: { type: 'string' },
   journal: { type: 'string' },
   scratch: { type: 'string' },
@@ -34,10 +38,13 @@ const OPTIONS = {
 export const BACKUP_USAGE = `zasov backup now [--data DIR] [--json]
        zasov backup list [--data DIR] [--policies DIR|FILE] [--json]
        zasov backup verify [ARCHIVE] [--data DIR] [--policies DIR|FILE] [--json]
-       zasov backup drill ARCHIVE --identity FILE|- [--signer FINGERPRINT] [--journal DIR] [--scratch DIR]
-                   [--with-include NAME]… [--json]
+       zasov backup drill ARCHIVE --identity FILE|- [--passphrase file:PATH|env:NAME|credential:NAME]
+                   [--signer FINGERPRINT] [--journal DIR] [--scratch DIR] [--with-include NAME]… [--json]
        zasov backup signer [--data DIR] [--policies DIR|FILE | --master-key REF]
        list and verify ask the running gateway, or work by themselves with --policies`;
+
+/** What is left when nobody waits for the gateway any more. */
+const GOES_ON = 'the gateway goes on with it; zasov backup list shows what came of it';
 
 interface Flags {
   readonly data: string;
@@ -64,16 +71,25 @@ export async function runBackup(argv: readonly string[]): Promise<number> {
 }
 
 async function drill(
-  flags: Flags & { readonly 'with-include': readonly string[] },
+  flags: Flags & {
+    readonly identity?: string | undefined;
+    readonly passphrase?: string | undefined;
+    readonly 'with-include': readonly string[];
+  },
   archive: string | undefined,
   rest: readonly string[],
 ): Promise<number> {
   if (archive === undefined || rest.length > 0) throw new UsageError(BACKUP_USAGE);
-  return await runDrill(archive, { ...flags, withIncludes: flags['with-include'] });
+  const { identity, passphrase, 'with-include': withIncludes } = flags;
+  return await runDrill(archive, { ...flags, identity, passphrase, withIncludes });
 }
 
 async function backUp(flags: Flags): Promise<number> {
-  const result = (await watchRun(flags, '/v1/backup')) as Pick<
+  return await untilInterrupted(GOES_ON, async (signal) => await makeBackup(flags, signal));
+}
+
+async function makeBackup(flags: Flags, signal: AbortSignal): Promise<number> {
+  const result = (await watchRun(flags, signal, '/v1/backup')) as Pick<
     FinishedBackup,
     'archive' | 'bytes' | 'sha256'
   >;
@@ -101,6 +117,8 @@ async function list(flags: Flags): Promise<number> {
     each.drilled_at ?? 'never',
   ]);
   print(table(['archive', 'kind', 'size', 'age', 'signed by us', 'last drill'], cells));
+  for (const { archive, overwritten: written, deleted } of archives)
+    if (written + deleted > 0) warn(describeOverwritten({ name: archive, written, deleted }));
   return 0;
 }
 
@@ -119,30 +137,41 @@ async function verify(flags: Flags, archive: string | undefined): Promise<number
     throw new UsageError(
       `${archive} is no name of an archive; zasov backup list shows them (${ARCHIVE_PREFIX}…)`,
     );
-  const results = await readBack(flags, archive);
+  const says = flags.policies === undefined ? GOES_ON : 'not everything was read back';
+  return await untilInterrupted(says, async (signal) => await showVerified(flags, signal, archive));
+}
+
+async function showVerified(flags: Flags, signal: AbortSignal, archive: string | undefined): Promise<number> {
+  const results = await readBack(flags, signal, archive);
   const bad = results.filter(({ problem }) => problem !== undefined);
   if (flags.json) print(JSON.stringify(results));
   else {
     const cells = results.map((each) => [each.archive, sizeText(each.bytes), each.problem ?? 'good']);
     print(table(['archive', 'size', 'read back'], cells));
+    for (const { warning } of results) if (warning !== undefined) warn(warning);
   }
   return bad.length === 0 ? 0 : 1;
 }
 
-async function readBack(flags: Flags, archive: string | undefined): Promise<readonly VerifiedArchive[]> {
+async function readBack(
+  flags: Flags,
+  signal: AbortSignal,
+  archive: string | undefined,
+): Promise<readonly VerifiedArchive[]> {
   if (flags.policies !== undefined)
     return await verifyArchives({
       ...openOffline(flags, flags.policies),
       archive,
+      signal,
       onProgress: () => undefined,
     });
-  const answer = await watchRun(flags, '/v1/backup/verify', archive === undefined ? {} : { archive });
+  const answer = await watchRun(flags, signal, '/v1/backup/verify', archive === undefined ? {} : { archive });
   return (answer as { archives: VerifiedArchive[] }).archives;
 }
 
 function showSigner(flags: Flags): number {
   const keyring = readMaster({ ...flags, data: [flags.data] });
-  const fingerprint = signerFingerprint(createSigner(keyring, 'backup-signature').publicKey);
+  const fingerprint = signerFingerprint(createBackupSigner(keyring).publicKey);
   if (flags.json) print(JSON.stringify({ signer: fingerprint }));
   else print(fingerprint);
   return 0;
@@ -158,7 +187,7 @@ function openOffline(flags: Flags, policies: string): { target: BackupTarget; si
   const keyring = readMaster({ ...flags, data: [flags.data] });
   return {
     target: openTarget(backup.to, { clock: systemClock, environment }),
-    signers: publicKeysOf(keyring, 'backup-signature'),
+    signers: backupSignerKeys(keyring),
   };
 }
 
@@ -168,6 +197,10 @@ function ageText(ageMs: number): string {
   if (ageMs < HOUR_MS) return `${Math.max(0, Math.floor(ageMs / 60_000))} min`;
   if (ageMs < 48 * HOUR_MS) return `${Math.floor(ageMs / HOUR_MS)} h`;
   return `${Math.floor(ageMs / (24 * HOUR_MS))} d`;
+}
+
+function warn(text: string): void {
+  process.stderr.write(`WARNING ${text}\n`);
 }
 
 function print(text: string): void {

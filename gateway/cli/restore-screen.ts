@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
-
 import type { RestoreEvent } from '../server/restore-request.ts';
 import type { RestoreResult } from '../server/restore-state.ts';
+import { askTerminal } from './ask-terminal.ts';
+import { drawLine, eraseLine } from './drawn-line.ts';
 
 const REDRAW_MS = 100;
 const BAR_CELLS = 30;
@@ -10,13 +10,16 @@ const MIB = 1024 * 1024;
 /** Shows a restore: lines with a bar on a terminal, JSON events otherwise where they are asked for. */
 export class RestoreScreen {
   readonly #isJson: boolean;
+  readonly #signal: AbortSignal | undefined;
   readonly #isTerminal = process.stderr.isTTY;
   #drawnMs = 0;
   #hasBar = false;
   #sentMs = 0;
 
-  constructor(isJson: boolean) {
+  /** @param signal ends a question that is asked. */
+  constructor(isJson: boolean, signal?: AbortSignal) {
     this.#isJson = isJson;
+    this.#signal = signal;
   }
 
   show(event: RestoreEvent): void {
@@ -53,17 +56,13 @@ export class RestoreScreen {
     if (yes) return true;
     if (!process.stdin.isTTY || !this.#isTerminal) return undefined;
     this.close();
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    try {
-      return (await terminal.question(`${question} Type yes: `)).trim().toLowerCase() === 'yes';
-    } finally {
-      terminal.close();
-    }
+    const answer = await askTerminal(`${question} Type yes: `, { signal: this.#signal });
+    return answer.trim().toLowerCase() === 'yes';
   }
 
   /** Leaves the terminal as it was. */
   close(): void {
-    if (this.#hasBar) process.stderr.write('\r\x1b[K');
+    if (this.#hasBar) eraseLine();
     this.#hasBar = false;
   }
 
@@ -73,15 +72,17 @@ export class RestoreScreen {
       this.#sentMs = nowMs;
       process.stdout.write(`${JSON.stringify(event)}\n`);
     }
-    if (this.#isJson || !this.#isTerminal || nowMs - this.#drawnMs < REDRAW_MS) return;
+    const { bytes, of = 0 } = event;
+    if (this.#isJson || !this.#isTerminal) return;
+    // The last one is always shown: a bar that stops short of its end looks like one that hangs.
+    if (nowMs - this.#drawnMs < REDRAW_MS && bytes !== of) return;
     this.#drawnMs = nowMs;
     this.#hasBar = true;
-    const { bytes, of = 0 } = event;
     const share = of === 0 ? 0 : Math.min(1, bytes / of);
     const cells = Math.round(share * BAR_CELLS);
     const bar =
       of === 0 ? '' : `[${'='.repeat(cells)}${' '.repeat(BAR_CELLS - cells)}] ${Math.floor(share * 100)}% `;
-    process.stderr.write(`\r\x1b[K${event.step.padEnd(8)} ${bar}${(bytes / MIB).toFixed(1)} MiB`);
+    drawLine(`${event.step.padEnd(8)} ${bar}${(bytes / MIB).toFixed(1)} MiB`);
   }
 
   #line(...lines: string[]): void {

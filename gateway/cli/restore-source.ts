@@ -1,20 +1,25 @@
-import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 
 import type { BackupTarget } from '../backup/backup-target.ts';
-import { parseIdentities } from '../backup/decrypt.ts';
 import { openDirectoryTarget } from '../backup/directory-target.ts';
+import { IDENTITY_FILE_BYTES, type IdentityFile, readIdentities } from '../backup/identity-file.ts';
+import { describeOverwritten, overwrittenOf } from '../backup/overwritten.ts';
 import { openS3Target } from '../backup/s3-target.ts';
 import type { Environment } from '../config/environment.ts';
+import { readSecret } from '../config/read-secret.ts';
+import { parseSecretReference, SECRET_FORM } from '../config/secret-reference.ts';
 import type { Clock } from '../core/clock.ts';
-import { askSecret } from './ask-secret.ts';
+import { askTerminal } from './ask-terminal.ts';
 import { UsageError } from './usage-error.ts';
 
 /** An archive where it lies, and the target that it lies at. */
 export interface OpenedSource {
   readonly name: string;
   readonly bytes: number | undefined;
+  /** What somebody should look at where it lies: it was written over there, say. */
+  readonly warnings: readonly string[];
   open(): AsyncIterable<Uint8Array>;
   /** Where its journal is. */
   readonly journal: BackupTarget | undefined;
@@ -28,9 +33,19 @@ interface SourceOptions {
   readonly journal?: string | undefined;
   readonly environment: Environment;
   readonly clock: Clock;
+  /** Ends a reading that is under way. */
+  readonly signal?: AbortSignal;
 }
 
-const SIGNER = /^#\s*zasov-signer:\s*(zsb1:[0-9a-f]{64})\s*$/m;
+/** How identities are come by. */
+interface IdentityOptions {
+  /** A file, `-` for standard input, or `undefined` for whoever sits at the terminal. */
+  readonly identity: string | undefined;
+  /** Where the passphrase of the file is, if it has one; otherwise the terminal is asked. */
+  readonly passphrase: string | undefined;
+  readonly environment: Environment;
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Finds an archive: a file, or `s3://BUCKET/NAME` at the service of `AWS_ENDPOINT_URL`.
@@ -41,45 +56,73 @@ export async function openRestoreSource(archive: string, options: SourceOptions)
   const [, bucket, path = ''] = /^s3:\/\/([^/]+)\/(.+)$/.exec(archive) ?? [];
   const target = bucket === undefined ? directoryOf(archive, options) : bucketOf(bucket, path, options);
   const name = basename(bucket === undefined ? archive : path);
-  const bytes = (await target.list(name)).find((each) => each.name === name)?.bytes;
+  const found = (await target.list(name)).filter((each) => each.name === name);
+  const [bytes] = found.map((each) => each.bytes);
   if (bytes === undefined) throw new UsageError(`there is no archive ${archive}`);
+  const overwritten = overwrittenOf(found).map((each) => describeOverwritten(each));
+  const warnings = [...(await target.warnings()), ...overwritten];
   const journal =
     options.journal === undefined ? target : openDirectoryTarget(resolve(options.journal), options);
-  return { name, bytes, open: () => target.read(name), journal, target };
+  const { signal } = options;
+  const open = () => target.read(name, signal === undefined ? {} : { signal });
+  return { name, bytes, warnings, open, journal, target };
 }
 
 /**
- * Reads age identities: from a file, from standard input with `-`, or from whoever sits at the terminal. A comment
- * `# zasov-signer: FINGERPRINT` in it says whose archives are believed.
+ * Reads age identities, as `age-keygen` and `age -p` write them.
  *
- * @throws UsageError when there is none.
+ * @throws UsageError when they are nowhere; GatewayError `backup_invalid` as `readIdentities`.
  */
-export async function readIdentityFile(
-  file: string | undefined,
-): Promise<{ identities: string[]; signer: string | undefined }> {
-  const text = await identityText(file);
-  const identities = await parseIdentities(text, () => askSecret('Passphrase of the identity: '));
-  if (identities.length === 0)
-    throw new UsageError(`${file ?? 'what was typed'} holds no age identity (AGE-SECRET-KEY-…)`);
-  return { identities, signer: SIGNER.exec(text)?.[1] };
+export async function findIdentities(options: IdentityOptions): Promise<IdentityFile> {
+  return await readIdentities(await identityFile(options), () => passphraseOf(options));
 }
 
-async function identityText(file: string | undefined): Promise<string> {
-  if (file === '-') return await readAll(process.stdin);
-  if (file !== undefined) {
-    const stats = await stat(file).catch(() => undefined);
-    if (stats?.isFile() !== true) throw new UsageError(`--identity ${file}: there is no such file`);
-    return await readFile(file, 'utf8');
+async function identityFile({ identity, signal }: IdentityOptions): Promise<Uint8Array> {
+  if (identity === '-') return await readBounded(process.stdin, 'standard input');
+  if (identity !== undefined) {
+    const stats = await stat(identity).catch(() => undefined);
+    if (stats === undefined || stats.isDirectory())
+      throw new UsageError(`--identity ${identity}: there is no such file`);
+    return await readBounded(createReadStream(identity), identity);
   }
   if (!process.stdin.isTTY)
     throw new UsageError('--identity FILE names the age identity; - reads it from standard input');
-  return await askSecret('age identity (AGE-SECRET-KEY-…): ');
+  const isAnswer = (line: string) => line.trim() !== '' && !line.startsWith('#');
+  const question = 'age identity (AGE-SECRET-KEY-…): ';
+  return Buffer.from(await askTerminal(question, { isSecret: true, isAnswer, signal }));
 }
 
-async function readAll(stream: AsyncIterable<Buffer | string>): Promise<string> {
+async function passphraseOf({ passphrase, environment, signal }: IdentityOptions): Promise<string> {
+  if (passphrase === undefined) {
+    const question = 'Passphrase of the identity: ';
+    return await askTerminal(question, { isSecret: true, signal }).catch((error: unknown) => {
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(`the identity has a passphrase, and ${error.message}: --passphrase names it`);
+    });
+  }
+  const reference = parseSecretReference(passphrase);
+  if (reference === undefined) throw new UsageError(`--passphrase is ${SECRET_FORM}`);
+  // What a shell makes of <(command) is no file, and is read once.
+  if (reference.kind === 'file' && reference.path.startsWith('/dev/fd/'))
+    return firstLine(await readBounded(createReadStream(reference.path), reference.path));
+  const reading = readSecret(reference, environment);
+  if ('value' in reading) return reading.value;
+  throw new UsageError(`--passphrase: ${reading.problem}`);
+}
+
+function firstLine(bytes: Buffer): string {
+  return bytes.toString().split(/\r?\n/, 1)[0] ?? '';
+}
+
+async function readBounded(stream: AsyncIterable<Buffer | string>, name: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString();
+  let bytes = 0;
+  for await (const chunk of stream) {
+    chunks.push(Buffer.from(chunk));
+    bytes += chunk.length;
+    if (bytes > IDENTITY_FILE_BYTES) throw new UsageError(`${name} is longer than any identity file`);
+  }
+  return Buffer.concat(chunks);
 }
 
 function bucketOf(bucket: string, path: string, { environment, clock }: SourceOptions): BackupTarget {

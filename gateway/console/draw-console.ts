@@ -33,7 +33,7 @@ export function drawConsole(facts: ConsoleFacts, language: 'en' | 'ru'): DrawnPa
   const page = markup`<!doctype html><html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex"><title>${words.title} · Zasov</title><style>${trusted(STYLE)}</style></head><body>
 <header class="top"><div class="wrap"><span class="brand">Zasov</span></div></header>
 <main class="wrap"><div><h1>${words.title}</h1><p class="who">${words.who} <b>${name}</b>${ends !== undefined && markup` · ${words.certificateEnds} <b>${moments.span(ends)}</b>`}</p>${ends !== undefined && ends < SOON_MS && markup`<p class="note bad" role="alert">${words.renew}</p>`}</div>
-${panelCard(facts, words)}${proposalsCard(facts, words, moments)}${administratorsCard(facts, words)}${regionsCard(facts, words)}${serversCard(facts, words, moments)}<p class="end">${moments.full(facts.nowMs)}</p></main></body></html>`;
+${panelCard(facts, words)}${proposalsCard(facts, words, moments)}${administratorsCard(facts, words)}${regionsCard(facts, words)}${backupsCard(facts, words, moments)}${serversCard(facts, words, moments)}<p class="end">${moments.full(facts.nowMs)}</p></main></body></html>`;
   return { html: page.text, security: SECURITY };
 }
 
@@ -83,6 +83,23 @@ function regionsCard({ regions }: ConsoleFacts, words: ConsoleWords): Piece {
     return markup`<li><b>${id}</b><span class="${tone}">${said}</span>${lines}</li>`;
   });
   return card('regions', words.regions, '', items(rows, '–'));
+}
+
+function backupsCard({ backup, nowMs }: ConsoleFacts, words: ConsoleWords, moments: Moments): Piece {
+  if (backup === undefined) return card('backups', words.backups, '', items([], words.noBackups));
+  const { last, isOverdue, nextMs, failure, isUnderWay } = backup;
+  const tone = isOverdue ? 'mark bad' : 'mark';
+  const whole =
+    last === undefined
+      ? markup`<li><span class="mark bad">${words.noBackupYet}</span></li>`
+      : markup`<li><b>${moments.ago(last.createdMs)}</b><span class="${tone}">${isOverdue ? words.tooOld : words.lastBackup}</span><span class="small">${Math.ceil(last.bytes / 1024)} KiB</span><code class="wide">${last.archive}</code></li>`;
+  const next = isUnderWay
+    ? markup`<span class="mark soft">${words.underWay}</span>`
+    : markup`<span class="small">${words.nextBackup} ${moments.span(Math.max(0, nextMs - nowMs))}</span>`;
+  const rows = [whole, markup`<li>${next}</li>`];
+  const failed =
+    failure !== undefined && markup`<p class="note bad" role="alert">${words.failedBackup} ${failure}</p>`;
+  return card('backups', words.backups, words.backupsLead, [items(rows, '–'), failed]);
 }
 
 function serversCard({ servers, tunnels }: ConsoleFacts, words: ConsoleWords, moments: Moments): Piece {

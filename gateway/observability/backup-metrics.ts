@@ -30,6 +30,10 @@ export function backupMetrics(registry: MetricRegistry) {
       help: 'How much would be lost with this site now, in time: of what the journal holds, and of what only archives hold.',
       labels: ['part'],
     }),
+    backupOverwritten: registry.gauge({
+      name: 'zasov_backup_overwritten_names',
+      help: 'Names at the target that somebody wrote over or deleted, in vain, as last seen.',
+    }),
     backupRto: registry.gauge({
       name: 'zasov_backup_rto_seconds',
       help: 'How long the last drill took to restore everything.',

@@ -27,8 +27,23 @@ export interface ConsoleFacts {
     readonly bytesIn: number;
     readonly bytesOut: number;
   }[];
+  /** `undefined` where the policy asks for none. */
+  readonly backup: ConsoleBackup | undefined;
   /** Where the CRM's administration begins. */
   readonly pages: readonly string[];
+}
+
+/** How the backups of the fleet are. */
+export interface ConsoleBackup {
+  /** Of the last archive that is whole. */
+  readonly last: { readonly archive: string; readonly bytes: number; readonly createdMs: number } | undefined;
+  /** Whether it is older than anybody should leave it. */
+  readonly isOverdue: boolean;
+  /** When the next one is due. */
+  readonly nextMs: number;
+  /** Why the last attempt failed. */
+  readonly failure: string | undefined;
+  readonly isUnderWay: boolean;
 }
 
 /** A page as it is drawn, and the `Content-Security-Policy` that it needs. */

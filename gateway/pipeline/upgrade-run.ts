@@ -32,8 +32,6 @@ const POLICY_VIOLATION = 1008;
 
 /** How often a client's messages may count as activity. */
 const ACTIVITY_EVERY_MS = 5000;
-/** How often what went out is drawn from budgets. */
-const METER_EVERY_MS = 1000;
 
 /** Headers that say what the upstream is made of. */
 const TELLTALE = new Set(['server', 'x-powered-by', 'x-aspnet-version', 'x-aspnetmvc-version']);
@@ -52,7 +50,6 @@ export class UpgradeRun implements OpenStream {
   #client: WebSocketClient | undefined;
   #isOver = false;
   #activeMs = 0;
-  #meteredBytes = 0;
 
   constructor(
     context: RequestContext,
@@ -130,6 +127,7 @@ export class UpgradeRun implements OpenStream {
     const client = new WebSocketClient(this.#socket, {
       answerHead: (status, lines) => this.#answerHead(status, lines),
       active: () => this.#active(),
+      sending: (bytes) => this.#meter(client, bytes),
     });
     this.#client = client;
     this.#streams.add(this, node);
@@ -165,10 +163,8 @@ export class UpgradeRun implements OpenStream {
       client.closeWith(GOING_AWAY, 'maximum age reached');
     }, context.snapshot.policy.protection.streamMaxAgeMs).unref();
     const detach = this.#attach(client);
-    const meter = this.#context.budgets && setInterval(() => this.#meter(client), METER_EVERY_MS).unref();
     context.detachStream = () => {
       clearTimeout(maxAge);
-      clearInterval(meter);
       detach?.();
       this.#services.report.stream('websocket', -1);
     };
@@ -188,11 +184,10 @@ export class UpgradeRun implements OpenStream {
     });
   }
 
-  #meter(client: WebSocketClient): void {
-    const sent = this.#socket.bytesWritten;
-    const refused = spend(this.#context, this.#services, sent - this.#meteredBytes);
-    this.#meteredBytes = sent;
-    if (refused === undefined) return;
+  /** Draws from budgets before anything leaves; the stream ends with the frame that is under way. */
+  #meter(client: WebSocketClient, bytes: number): void {
+    const refused = spend(this.#context, this.#services, bytes);
+    if (refused === undefined || this.#context.failure !== undefined) return;
     this.#context.failure = refused;
     client.closeWith(POLICY_VIOLATION, 'budget used up');
   }
@@ -245,8 +240,6 @@ export class UpgradeRun implements OpenStream {
     this.#client?.destroy();
     this.#context.detachStream?.();
     leaveTurn(this.#context);
-    if (this.#client !== undefined)
-      spend(this.#context, this.#services, this.#socket.bytesWritten - this.#meteredBytes);
     this.#services.report.finished(this.#context, this.#socket.bytesWritten, this.#context.status === 101);
     this.#onDone();
   }

@@ -1,7 +1,8 @@
+import { MOST_RECIPIENTS } from '../config/backup-place.ts';
 import { duration } from './measure-schema.ts';
 import { ageRecipient, filePath, PLAIN_NAME, secret, url, word } from './name-schema.ts';
 import { plainText } from './pattern-schema.ts';
-import { alternatives, list, section, wholeNumber } from './wording.ts';
+import { alternatives, list, packWording, section, wholeNumber } from './wording.ts';
 
 export const auditSchema = section({
   dir: filePath('a directory')
@@ -26,9 +27,13 @@ export const backupSchema = section({
     .describe(
       'Time of day (UTC) that they are counted from: with every: 12h, at "03:00" means 03:00 and 15:00. Default as soon as one is due.',
     ),
-  recipients: list(ageRecipient(), 1).describe(
-    'age public keys that backups are encrypted to. Keep the private keys elsewhere: without one no backup opens.',
-  ),
+  recipients: list(ageRecipient(), 1)
+    .max(MOST_RECIPIENTS, {
+      error: packWording({ says: `has more than ${MOST_RECIPIENTS} entries` }),
+    })
+    .describe(
+      'age public keys that backups are encrypted to, 64 at most. Keep the private keys elsewhere: without one no backup opens.',
+    ),
   to: alternatives(
     {
       dir: filePath('a directory').optional().describe('A directory on external storage.'),
@@ -93,7 +98,14 @@ export const backupSchema = section({
         restore: argument('Command and its arguments that reads it from standard input; no shell.'),
         timeout: duration('1s', '7d')
           .prefault('6h')
-          .describe('How long it may take; the whole backup fails then. Default 6h.'),
+          .describe(
+            'How long all of a dump or of a restore may take, 20 GB over a slow line included; the whole backup fails then. Default 6h.',
+          ),
+        idle: duration('1s', '1d')
+          .prefault('30m')
+          .describe(
+            'How long a dump may write nothing while the backup waits for it, behind a lock say; then it fails. A restore may build an index for longer: only `timeout` ends it. Default 30m.',
+          ),
       },
       [['dump'], ['http']],
     ),

@@ -1,31 +1,20 @@
 import { resolve } from 'node:path';
 
+import type { BackupPlace } from '../config/backup-place.ts';
 import type { SecretReference } from '../config/secret-reference.ts';
 import type { PolicySettings } from './policy-schema.ts';
 
-/** Where archives and the journal are written. */
-type BackupPlace =
-  | { readonly kind: 'dir'; readonly dir: string }
-  | {
-      readonly kind: 's3';
-      readonly endpoint: string;
-      readonly bucket: string;
-      readonly region: string;
-      readonly prefix: string;
-      readonly objectLockMs: number | undefined;
-      /** Where the credentials are, never the credentials. */
-      readonly accessKey: SecretReference;
-      readonly secretKey: SecretReference;
-    };
-
 /** What else goes into an archive: what a command writes, or what a URL answers with. */
-interface BackupSource {
+export interface BackupSource {
   readonly name: string;
   readonly from:
     | { readonly command: readonly string[] }
     | { readonly url: string; readonly token: SecretReference | undefined };
   readonly restore: readonly string[];
+  /** For all of a dump or of a restore. */
   readonly timeoutMs: number;
+  /** For a dump that is waited for and writes nothing. */
+  readonly idleMs: number;
 }
 
 /** Copies of everything on external storage: when, for whom, where, and for how long. */
@@ -55,12 +44,13 @@ export function compileBackup({ backup }: PolicySettings): BackupPolicy | undefi
     keep: backup.keep,
     keepForMs: backup.keep_for,
     drillEveryMs: backup.drill_every,
-    include: backup.include.map(({ name, dump, http, token, restore, timeout }) => ({
+    include: backup.include.map(({ name, dump, http, token, restore, timeout, idle }) => ({
       name,
       // The schema has seen to it that there is exactly one of them.
       from: http === undefined ? { command: dump ?? [] } : { url: http, token },
       restore,
       timeoutMs: timeout,
+      idleMs: idle,
     })),
   };
 }

@@ -6,7 +6,9 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { NodeWaiter, UpstreamNode } from '../upstream/upstream-node.ts';
 
 /** Whoever made an attempt: told what comes of it, unless it was given up. */
-export interface AttemptOwner extends NodeWaiter {
+export interface AttemptOwner {
+  /** See {@link NodeWaiter}. */
+  nodeLost(reason: 'unhealthy' | 'fenced'): void;
   begun(controller: Dispatcher.DispatchController): void;
   /** An interim answer came. */
   informed(status: number, headers: IncomingHttpHeaders): void;
@@ -24,7 +26,8 @@ const INTERIM_ANSWERS = 32;
  * One try of a request at one node. It counts as the node's work until it is over, and what comes of a try that was
  * given up reaches nobody.
  */
-export class Attempt implements Dispatcher.DispatchHandler {
+export class Attempt implements Dispatcher.DispatchHandler, NodeWaiter {
+  place = -1;
   readonly #owner: AttemptOwner;
   readonly #node: UpstreamNode;
   readonly #isStream: boolean;
@@ -43,7 +46,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const node = this.#node;
     if (this.#isStream) node.streams++;
     else node.requests++;
-    node.waiting.add(this.#owner);
+    node.waiting.add(this);
     const { label } = node.connector;
     if (label !== undefined) options.servername = label;
     (this.#isStream ? node.streamPool : node.pool).dispatch(options, this);
@@ -52,8 +55,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
   /** Nobody waits for it any more; the node must not work for nobody. */
   giveUp(): void {
     this.#isGivenUp = true;
-    this.#node.waiting.delete(this.#owner);
+    this.#node.waiting.delete(this);
     this.#controller?.abort(new GatewayError('internal', 'another try took over'));
+  }
+
+  nodeLost(reason: 'unhealthy' | 'fenced'): void {
+    this.#owner.nodeLost(reason);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -74,7 +81,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       if (++this.#interim > INTERIM_ANSWERS) this.#refuse(controller, 'sent interim answers without end');
       else this.#owner.informed(status, headers);
     } else {
-      this.#node.waiting.delete(this.#owner);
+      this.#node.waiting.delete(this);
       this.#owner.answered(controller, status, headers);
     }
   }
@@ -101,6 +108,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const node = this.#node;
     if (this.#isStream) node.streams--;
     else node.requests--;
-    if (!this.#isGivenUp) node.waiting.delete(this.#owner);
+    if (!this.#isGivenUp) node.waiting.delete(this);
   }
 }

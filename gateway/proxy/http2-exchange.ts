@@ -124,6 +124,9 @@ export class Http2Exchange implements Exchange {
     if (this.closed) return;
     this.closed = true;
     // `writableFinished` is already true on an aborted stream, so the reset code is asked too.
-    this.listener?.onClose(this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR);
+    const { listener } = this;
+    // Node keeps tables of streams that ended: nothing of the exchange must hang on them until the next full collection.
+    this.listener = undefined;
+    listener?.onClose(this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR);
   }
 }

@@ -19,6 +19,8 @@ export interface WebSocketOwner {
   answerHead(status: number, lines: readonly string[]): string[];
   /** The client sent something: a person is at work. */
   active(): void;
+  /** So many bytes behind the head of the answer are about to go to the client. */
+  sending(bytes: number): void;
 }
 
 /**
@@ -141,6 +143,11 @@ export class WebSocketClient extends Duplex {
   }
 
   #pass(chunk: Buffer, callback: (error?: Error | null) => void): void {
+    this.#owner.sending(chunk.length);
+    if (this.destroyed) {
+      callback();
+      return;
+    }
     const followed = this.#frames?.follow(chunk, this.#closing !== undefined) ?? chunk.length;
     const hasRoom = followed === 0 || this.#socket.write(chunk.subarray(0, followed));
     if (this.#closing !== undefined && this.#frames?.isAtBoundary === true) this.#sendClose();

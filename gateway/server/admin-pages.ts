@@ -1,12 +1,15 @@
 import type { Administrator } from '../admin/admin.ts';
+import type { BackupFacts } from '../backup/backup-lease.ts';
+import { isOverdue, nextDueMs } from '../backup/schedule.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { ADMIN_BODY_BYTES } from '../pipeline/admin-services.ts';
 import { CONSOLE_PATH } from '../pipeline/authenticate.ts';
-import type { ConsoleFacts, DrawConsole } from '../pipeline/console-facts.ts';
+import type { ConsoleBackup, ConsoleFacts, DrawConsole } from '../pipeline/console-facts.ts';
 import { refuseCrossSite } from '../pipeline/cross-site.ts';
 import type { OwnAnswer } from '../pipeline/own-page.ts';
 import { prefersRussian } from '../pipeline/problem-page.ts';
 import type { RequestContext } from '../pipeline/request-context.ts';
+import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { RequestBody } from '../proxy/request-body.ts';
 import type { UpstreamMap } from '../upstream/upstream-map.ts';
@@ -59,6 +62,8 @@ export interface ConsoleSources {
   readonly tunnels: AdminTunnels;
   readonly inForce: { readonly policy: Policy; readonly upstreams: UpstreamMap };
   readonly draw: DrawConsole;
+  /** What the store knows of the fleet's backups. */
+  readonly backups: () => Promise<BackupFacts>;
 }
 
 /** `/.zasov/console`. */
@@ -91,7 +96,7 @@ async function showConsole(
 }
 
 async function consoleFacts(
-  { admins, regions, tunnels, inForce }: ConsoleSources,
+  { admins, regions, tunnels, inForce, backups }: ConsoleSources,
   administrator: ConsoleFacts['administrator'],
 ): Promise<ConsoleFacts> {
   const view = await approvalsView(admins);
@@ -119,7 +124,19 @@ async function consoleFacts(
     })),
     servers: policy.adminAccess.servers,
     tunnels: tunnels.open,
+    backup: policy.backup && consoleBackup(policy.backup, await backups(), view.now_ms),
     pages: policy.adminAccess.pages,
+  };
+}
+
+function consoleBackup(rhythm: BackupPolicy, facts: BackupFacts, nowMs: number): ConsoleBackup {
+  const { last, failure, holder } = facts;
+  return {
+    last,
+    isOverdue: isOverdue(rhythm, facts, nowMs),
+    nextMs: nextDueMs(rhythm, facts, nowMs),
+    failure,
+    isUnderWay: holder !== undefined,
   };
 }
 

@@ -2,6 +2,7 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import type { JournalPosition } from '../backup/archive-format.ts';
 import type { FinishedBackup } from '../backup/backup-lease.ts';
 import type { ArchiveKind, BackupProgress } from '../backup/backup-progress.ts';
+import type { OverwrittenName } from '../backup/overwritten.ts';
 import type { VerifiedArchive } from '../backup/verify-archives.ts';
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { StoreChoice } from '../store/open-store.ts';
@@ -39,7 +40,13 @@ export type BackupJob = ArchiveJob | VerifyJob;
 
 /** What it answers with. */
 export type BackupAnswer =
-  | { readonly job: 'archive'; readonly backup: FinishedBackup; readonly notices: readonly string[] }
+  | {
+      readonly job: 'archive';
+      readonly backup: FinishedBackup;
+      readonly notices: readonly string[];
+      /** What somebody wrote over or deleted at the target; nothing when it could not be looked at. */
+      readonly overwritten: readonly OverwrittenName[] | undefined;
+    }
   | { readonly job: 'verify'; readonly archives: readonly VerifiedArchive[] }
   | { readonly job: 'failed'; readonly code: string; readonly message: string };
 

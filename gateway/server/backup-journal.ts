@@ -4,13 +4,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { headsDirectory } from '../audit/trail-head.ts';
 import type { JournalPosition } from '../backup/archive-format.ts';
+import { createBackupSigner } from '../backup/backup-signer.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import type { JournalHead } from '../backup/journal-segment.ts';
 import { JournalWriter } from '../backup/journal-writer.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { createSealedBox } from '../crypto/sealed-box.ts';
-import { createSigner } from '../crypto/signing-key.ts';
+
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import { every } from './closers.ts';
 import type { Foundation } from './foundation.ts';
@@ -42,12 +43,12 @@ export function openBackupJournal(
   { records, keyStore, keyring, clock, data }: Foundation,
   { recipients }: Pick<BackupPolicy, 'recipients'>,
   target: BackupTarget,
-  { isAlone, purpose, complain }: { isAlone: boolean; purpose: string; complain: (error: unknown) => void },
+  { isAlone, complain }: { isAlone: boolean; complain: (error: unknown) => void },
 ): BackupJournal {
   const writer = new JournalWriter({
     target,
     recipients,
-    signer: createSigner(keyring, purpose),
+    signer: createBackupSigner(keyring),
     keys: keyStore,
     records,
     box: createSealedBox(keyring, 'backup-lease'),

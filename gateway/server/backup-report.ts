@@ -54,6 +54,8 @@ export function reportBackups({ audit, logger, metrics }: Reporters): BackupObse
 export interface BackupMeasures {
   readonly facts: BackupFacts | undefined;
   readonly drill: DrillReport | undefined;
+  /** Names at the target that somebody wrote over or deleted. */
+  readonly overwritten: number;
   /** How far the journal is behind, in milliseconds; `undefined` when nothing is known of it. */
   readonly journalLagMs: number | undefined;
 }
@@ -65,11 +67,12 @@ export function collectBackups(
   measures: BackupMeasures | undefined,
 ): void {
   const { backupLastSuccess, backupDrillLastSuccess, backupBytes, backupSeconds } = metrics;
-  const { backupJournalLag, backupRpo, backupRto } = metrics;
+  const { backupJournalLag, backupRpo, backupRto, backupOverwritten } = metrics;
   const gauges = [backupLastSuccess, backupDrillLastSuccess, backupBytes, backupSeconds];
-  for (const gauge of [...gauges, backupJournalLag, backupRpo, backupRto]) gauge.reset();
+  for (const gauge of [...gauges, backupJournalLag, backupRpo, backupRto, backupOverwritten]) gauge.reset();
   if (measures === undefined) return;
-  const { facts, drill, journalLagMs } = measures;
+  const { facts, drill, overwritten, journalLagMs } = measures;
+  backupOverwritten.child({}).set(overwritten);
   backupLastSuccess.child({}).set(Math.floor((facts?.lastSuccessMs ?? 0) / 1000));
   backupDrillLastSuccess.child({}).set(Math.floor((drill?.at_ms ?? 0) / 1000));
   if (drill !== undefined) backupRto.child({}).set(drill.took_ms / 1000);

@@ -9,6 +9,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 
+import { DenseSet, type Placed } from '../core/dense-set.ts';
 import { Http2Exchange } from '../proxy/http2-exchange.ts';
 import { http2Tunnel } from '../proxy/tunnel-request.ts';
 import { KEEP_ALIVE_MS, type ListenerLimits, type MessageHandler } from './http1-server.ts';
@@ -40,14 +41,21 @@ const SPARE_BYTES = 256 * 1024;
 const WRITTEN_TO_READ = 32;
 const NOT_WAITING = 0;
 
+/** A stream that is open. */
+interface FollowedStream extends Placed {
+  readonly stream: ServerHttp2Stream;
+  /** When it was first seen waiting for its client although its answer was written. */
+  sinceMs: number;
+}
+
 /** What is known of a connection beside its streams. */
-interface Connection {
+interface Connection extends Placed {
   readonly session: ServerHttp2Session;
   readonly socket: Socket;
   /** Whether it ends with its first answer. */
   readonly isLast: boolean;
-  /** Streams that are open, and when one whose answer was written was first seen waiting for its client. */
-  readonly streams: Map<ServerHttp2Stream, number>;
+  /** Streams that are open. */
+  readonly streams: DenseSet<FollowedStream>;
   /** Streams that were opened since the last sweep. */
   opened: number;
   /** Streams whose body is on its way, and whether any was since the last sweep. */
@@ -71,7 +79,8 @@ export class Http2Server {
   readonly #server: NodeHttp2Server;
   readonly #handler: MessageHandler;
   readonly #limits: ListenerLimits;
-  readonly #connections = new Map<Http2Session, Connection>();
+  readonly #connections = new DenseSet<Connection>();
+  readonly #bySession = new WeakMap<Http2Session, Connection>();
   readonly #sweeper: NodeJS.Timeout;
   #inHand: Pick<Connection, 'socket' | 'isLast'> | undefined;
 
@@ -114,7 +123,7 @@ export class Http2Server {
 
   /** Tells clients to go once their requests under way are answered. */
   stop(): void {
-    for (const session of this.#connections.keys()) session.close();
+    for (const { session } of this.#connections.items()) session.close();
   }
 
   /** Stops the sweeping; connections are the caller's to close. */
@@ -130,7 +139,7 @@ export class Http2Server {
     const connection: Connection = {
       ...this.#inHand,
       session,
-      streams: new Map(),
+      streams: new DenseSet(),
       opened: 0,
       bodies: 0,
       hadBody: false,
@@ -139,9 +148,11 @@ export class Http2Server {
       idleSinceMs: performance.now(),
       hasServed: false,
       controlFrames: 0,
+      place: -1,
     };
-    this.#connections.set(session, connection);
-    session.on('close', () => this.#connections.delete(session));
+    this.#connections.add(connection);
+    this.#bySession.set(session, connection);
+    session.on('close', () => this.#connections.delete(connection));
     session.on('error', () => session.destroy());
     const count = () => {
       connection.controlFrames++;
@@ -159,7 +170,7 @@ export class Http2Server {
     flags: number,
     rawHeaders: readonly string[],
   ): void {
-    const connection = stream.session && this.#connections.get(stream.session);
+    const connection = stream.session && this.#bySession.get(stream.session);
     if (connection === undefined) {
       stream.destroy();
       return;
@@ -175,7 +186,7 @@ export class Http2Server {
 
   #sweep(): void {
     const nowMs = performance.now();
-    for (const connection of this.#connections.values()) {
+    for (const connection of this.#connections.items()) {
       this.#endFlood(connection);
       if (connection.streams.size === 0) this.#endIdle(connection, nowMs);
       else this.#endWaiting(connection, nowMs);
@@ -211,9 +222,10 @@ export class Http2Server {
 
   /** Gives up answers that were written and that the client keeps from being sent, by a window that stays closed. */
   #endWaiting({ streams }: Connection, nowMs: number): void {
-    for (const [stream, sinceMs] of streams) {
+    for (const followed of streams.items()) {
+      const { stream, sinceMs } = followed;
       if (!stream.writableEnded) continue;
-      if (sinceMs === NOT_WAITING) streams.set(stream, nowMs);
+      if (sinceMs === NOT_WAITING) followed.sinceMs = nowMs;
       else if (nowMs - sinceMs >= 2 * this.#limits.bodyIdleTimeoutMs)
         stream.destroy(new Error('the client takes nothing of its answer'));
     }
@@ -228,14 +240,15 @@ function calmDown(session: ServerHttp2Session): void {
 
 /** Keeps count of a stream while it is open. */
 function follow(connection: Connection, stream: ServerHttp2Stream, hasBody: boolean): void {
-  connection.streams.set(stream, NOT_WAITING);
+  const followed: FollowedStream = { stream, sinceMs: NOT_WAITING, place: -1 };
+  connection.streams.add(followed);
   connection.opened++;
   connection.hasServed = true;
   if (hasBody) connection.bodies++;
   connection.hadBody ||= hasBody;
   stream.once('close', () => {
     if (hasBody) connection.bodies--;
-    connection.streams.delete(stream);
+    connection.streams.delete(followed);
     if (connection.streams.size === 0) connection.idleSinceMs = performance.now();
   });
 }

@@ -2,13 +2,18 @@ import type { ChildProcess } from 'node:child_process';
 import { basename, join } from 'node:path';
 
 import { headsDirectory } from '../audit/trail-head.ts';
-import { type ArchiveHead, newArchiveId } from '../backup/archive-format.ts';
+import { ARCHIVE_PREFIX, type ArchiveHead, newArchiveId } from '../backup/archive-format.ts';
+import { backupSignerKeys, createBackupSigner } from '../backup/backup-signer.ts';
+import { lacksRoom } from '../backup/backup-target.ts';
 import { collectEntries } from '../backup/collect-entries.ts';
 import { fetchDump, runDump } from '../backup/include-source.ts';
+import { JOURNAL_FOLDER } from '../backup/journal-segment.ts';
 import { openTarget } from '../backup/open-target.ts';
+import { findOverwritten } from '../backup/overwritten.ts';
 import { pruneJournal } from '../backup/prune-journal.ts';
 import { watchScratchCheck } from '../backup/scratch-checker.ts';
-import { storeArchive, tidyTarget } from '../backup/store-archive.ts';
+import { type Tidying, storeArchive, tidyTarget } from '../backup/store-archive.ts';
+import { DRILL_FOLDER } from '../backup/target-survey.ts';
 import { verifyArchives } from '../backup/verify-archives.ts';
 import { writeArchive } from '../backup/write-archive.ts';
 import type { Environment } from '../config/environment.ts';
@@ -17,15 +22,12 @@ import type { SecretReference } from '../config/secret-reference.ts';
 import { systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { type Keyring, parseKeyring } from '../crypto/keyring.ts';
-import { createSigner, publicKeysOf } from '../crypto/signing-key.ts';
 import { loadPolicy } from '../policy/load-policy.ts';
 import { readPolicyFiles } from '../policy/policy-files.ts';
 import { openStoreCopy } from '../store/open-store-copy.ts';
 import type { BackupAnswer, BackupJob } from './backup-calls.ts';
 import type { JobControl } from './backup-child.ts';
 import { readKeptPolicy } from './kept-policy.ts';
-
-const PURPOSE = 'backup-signature';
 
 /** Starts the process that restores into a directory what comes to its standard input. */
 type CheckStart = (directory: string) => ChildProcess;
@@ -55,7 +57,7 @@ async function makeArchive(
   const target = openTarget(backup.to, { clock, environment, dataDirectory: data });
   const masterKey = readText(job.masterKey ?? { kind: 'file', path: join(data, 'master.key') }, environment);
   const keyring = parseKeyring(masterKey);
-  const signer = createSigner(keyring, PURPOSE);
+  const signer = createBackupSigner(keyring);
   const head: ArchiveHead = {
     format: 1,
     id: newArchiveId(),
@@ -68,6 +70,11 @@ async function makeArchive(
     kids: keyring.kids,
   };
   const policies = await readPoliciesInForce(job, keyring, environment);
+  const tidying: Tidying = {
+    keep: { keep: backup.keep, keepForMs: backup.keepForMs },
+    signers: backupSignerKeys(keyring),
+    pruneJournal: (beforeSeq) => pruneJournal(target, beforeSeq),
+  };
   const isFleet = kind === 'fleet';
   const store = isFleet ? await openStoreCopy({ choice: job.store, data, environment }) : undefined;
   try {
@@ -88,29 +95,31 @@ async function makeArchive(
       onPlain: (chunk) => checker.take(chunk),
     });
     const body = checker.checked(stream);
-    const finished = await storeArchive({ ...control, target, head, body, signer, clock });
-    control.onProgress({ phase: 'tidying up', bytes: finished.bytes });
-    const notices = await tidyTarget(
-      { target, clock },
-      {
-        keep: { keep: backup.keep, keepForMs: backup.keepForMs },
-        signers: publicKeysOf(keyring, PURPOSE),
-        pruneJournal: (beforeSeq) => pruneJournal(target, beforeSeq),
+    const finished = await storeArchive({ ...control, target, head, body, signer, clock }).catch(
+      async (error: unknown) => {
+        // What has had its time goes, so that a lower `keep` makes room for the next attempt.
+        if (lacksRoom(error)) await tidyTarget({ target, clock }, tidying);
+        throw error;
       },
     );
-    return { job: 'archive', backup: finished, notices: [...policies.notices, ...notices] };
+    control.onProgress({ phase: 'tidying up', bytes: finished.bytes });
+    // Looked for before what is due goes, and what happened to it with it.
+    const looked = [ARCHIVE_PREFIX, DRILL_FOLDER, JOURNAL_FOLDER];
+    const overwritten = await findOverwritten(target, looked).catch(() => undefined);
+    const notices = await tidyTarget({ target, clock }, tidying);
+    return { job: 'archive', backup: finished, notices: [...policies.notices, ...notices], overwritten };
   } finally {
     await store?.close();
   }
 }
 
 function sourcesOf({ backup }: ArchiveJob, signal: AbortSignal, environment: Environment) {
-  return backup.include.map(({ name, from, timeoutMs }) => ({
+  return backup.include.map(({ name, from, timeoutMs, idleMs }) => ({
     name,
     open: () => {
-      if ('command' in from) return runDump(from.command, { timeoutMs, signal });
+      if ('command' in from) return runDump(from.command, { timeoutMs, idleMs, signal });
       const token = from.token && readText(from.token, environment);
-      return fetchDump(from.url, token, { timeoutMs, signal });
+      return fetchDump(from.url, token, { timeoutMs, idleMs, signal });
     },
   }));
 }

@@ -1,3 +1,5 @@
+import { BackupLease } from '../backup/backup-lease.ts';
+import { createSealedBox } from '../crypto/sealed-box.ts';
 import type { AdminServices } from '../pipeline/admin-services.ts';
 import type { DrawConsole } from '../pipeline/console-facts.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
@@ -29,7 +31,7 @@ export function openAdministration(
   draw: DrawConsole,
 ): Administration {
   const policy = () => inForce.policy;
-  const { audit, clock, logger, metrics, admins, regions } = foundation;
+  const { audit, clock, keyring, records, logger, metrics, admins, regions } = foundation;
   const refusals = new RefusalLog({ audit, logger, metrics });
   const tunnels = new AdminTunnels({
     audit,
@@ -42,10 +44,13 @@ export function openAdministration(
     conditions: regions.conditions,
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
   });
+  // Looks only: this name never takes it.
+  const box = createSealedBox(keyring, 'backup-lease');
+  const lease = new BackupLease({ records, box, id: 'backup', name: '', clock });
   return {
     services: createAdminService(audit, [
       createAdminApiPage(admins),
-      createConsolePage({ ...foundation, tunnels, inForce, draw }),
+      createConsolePage({ ...foundation, tunnels, inForce, draw, backups: () => lease.read() }),
     ]),
     tunnels,
     openDoor: (pipeline) =>

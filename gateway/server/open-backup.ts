@@ -7,13 +7,13 @@ import { BackupLease, type FinishedBackup } from '../backup/backup-lease.ts';
 import { type ArchiveOrder, type BackupRun, BackupScheduler } from '../backup/backup-scheduler.ts';
 import type { BackupProgress } from '../backup/backup-progress.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
-import type { DrillReport } from '../backup/drill-report.ts';
+import { backupSignerKeys, createBackupSigner } from '../backup/backup-signer.ts';
 import { openTarget } from '../backup/open-target.ts';
-import { isOverdue, nextDueMs } from '../backup/schedule.ts';
-import { readLastDrill, surveyTarget } from '../backup/target-survey.ts';
+import { nextDueMs } from '../backup/schedule.ts';
+import { type ArchiveView, surveyTarget } from '../backup/target-survey.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { createSealedBox } from '../crypto/sealed-box.ts';
-import { createSigner, publicKeysOf, signerFingerprint } from '../crypto/signing-key.ts';
+import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { Policy } from '../policy/policy.ts';
 import { runBackupJob } from './backup-child.ts';
@@ -23,6 +23,7 @@ import { BackupRuns } from './backup-runs.ts';
 import { every } from './closers.ts';
 import type { BackupOperations, BackupStatus } from './control-backup.ts';
 import type { Foundation } from './foundation.ts';
+import { TargetWatch } from './target-watch.ts';
 
 /** What backups stand on. */
 export interface BackupOptions {
@@ -34,13 +35,12 @@ export interface BackupOptions {
   launch(): ChildProcess;
 }
 
-const PURPOSE = 'backup-signature';
 const TICK_MS = 1000;
 /** How often the target is asked for reports of drills, and whether somebody should look. */
 const LOOK_MS = 300_000;
-/** A warning that stays true is said again. */
-const REMIND_MS = 6 * 3_600_000;
 const COMPLAIN_MS = 60_000;
+const JOURNAL_BEHIND =
+  'the journal cannot be written; what changes waits in the store and is written when it can be';
 
 /** Everything that a gateway does about backups: one object for the process that serves, or for the supervisor. */
 export class Backups {
@@ -52,13 +52,12 @@ export class Backups {
   readonly #signers: readonly string[];
   readonly #verifying = new AbortController();
   #queue: Promise<unknown> = Promise.resolve();
-  readonly #saidMs = new Map<string, number>();
+  readonly #watch: TargetWatch;
   readonly #stops: (() => void)[] = [];
   #policy: Policy;
   #target: BackupTarget | undefined;
-  #warnings: readonly string[] = [];
-  #drill: DrillReport | undefined;
   #journal: BackupJournal | undefined;
+  readonly #complainedMs = new Map<string, number>();
 
   constructor(options: BackupOptions) {
     const { foundation, policy } = options;
@@ -66,7 +65,7 @@ export class Backups {
     this.#options = options;
     this.#policy = policy;
     this.#node = nodeName(headsDirectory(data));
-    this.#signers = publicKeysOf(keyring, PURPOSE);
+    this.#signers = backupSignerKeys(keyring);
     const box = createSealedBox(keyring, 'backup-lease');
     const lease = (id: string) => new BackupLease({ records, box, id, name: this.#node, clock });
     this.#fleet = lease('backup');
@@ -77,9 +76,16 @@ export class Backups {
       observer: reportBackups(foundation),
       make: (order) => this.#make(order),
     });
+    this.#watch = new TargetWatch({
+      foundation,
+      signers: this.#signers,
+      facts: () => this.#fleet.read(),
+      complain: (error) => this.#complain(error),
+    });
     registry.onCollect(async () => {
       const facts = this.#target && (await this.#fleet.read().catch(() => undefined));
-      const measures = this.#target && { facts, drill: this.#drill, journalLagMs: this.#journal?.lagMs };
+      const { drill, overwritten } = this.#watch;
+      const measures = this.#target && { facts, drill, overwritten, journalLagMs: this.#journal?.lagMs };
       collectBackups(metrics, clock, measures);
     });
   }
@@ -91,7 +97,7 @@ export class Backups {
       beginBackup: () => this.#beginBackup(),
       beginVerify: (archive) => this.#beginVerify(archive),
       backupRun: (id) => this.#runs.view(id),
-      listArchives: async () => (await surveyTarget(this.#openTarget(), this.#signers)).archives,
+      listArchives: () => this.#listArchives(),
     };
   }
 
@@ -100,7 +106,7 @@ export class Backups {
     this.#follow(this.#policy.backup);
     this.#stops.push(
       every(TICK_MS, () => this.#scheduler.tick().catch((error: unknown) => this.#complain(error))),
-      every(LOOK_MS, () => this.#look()),
+      every(LOOK_MS, () => this.#watch.look()),
     );
   }
 
@@ -125,9 +131,10 @@ export class Backups {
     const facts = await this.#fleet.read();
     const { last, failures, failure } = facts;
     const run = this.#scheduler.run;
+    const { warnings, drill } = this.#watch;
     return {
       target: this.#target?.where ?? describePlace(backup),
-      warnings: this.#warnings,
+      warnings,
       last:
         last === undefined
           ? null
@@ -143,9 +150,9 @@ export class Backups {
       failure: failure ?? null,
       running: run === undefined ? null : { kind: run.kind, ...run.progress },
       journal_lag_ms: this.#journal?.lagMs ?? null,
-      last_drill_at: this.#drill === undefined ? null : timeText(this.#drill.at_ms),
-      last_drill_seconds: this.#drill === undefined ? null : this.#drill.took_ms / 1000,
-      signer: signerFingerprint(createSigner(this.#options.foundation.keyring, PURPOSE).publicKey),
+      last_drill_at: drill === undefined ? null : timeText(drill.at_ms),
+      last_drill_seconds: drill === undefined ? null : drill.took_ms / 1000,
+      signer: signerFingerprint(createBackupSigner(this.#options.foundation.keyring).publicKey),
     };
   }
 
@@ -177,7 +184,14 @@ export class Backups {
         onProgress: (made) => (progress = made),
       },
     );
+    void ended.then(() => this.#watch.look()).catch(() => undefined);
     return this.#runs.add(ended, () => progress);
+  }
+
+  async #listArchives(): Promise<readonly ArchiveView[]> {
+    const { archives, overwritten } = await surveyTarget(this.#openTarget(), this.#signers);
+    this.#watch.take(overwritten);
+    return archives;
   }
 
   #asked(): BackupPolicy {
@@ -192,10 +206,9 @@ export class Backups {
     this.#target = undefined;
     void this.#journal?.close();
     this.#journal = undefined;
-    this.#warnings = [];
-    this.#drill = undefined;
     this.#scheduler.configure(backup);
     if (backup === undefined) {
+      this.#watch.follow(undefined, undefined);
       if (wasOn) logger.warn('no backups are made any more: the policies ask for none');
       return;
     }
@@ -203,14 +216,14 @@ export class Backups {
       this.#target = this.#openTarget();
       this.#journal = openBackupJournal(this.#options.foundation, backup, this.#target, {
         isAlone: this.#policy.store.kind === 'embedded',
-        purpose: PURPOSE,
-        complain: (error) => this.#complain(error),
+        complain: (error) => this.#complain(error, JOURNAL_BEHIND),
       });
     } catch (error) {
       this.#complain(error);
     }
     logger.info('backups are made', { to: this.#target?.where, node: this.#node });
-    void this.#look();
+    this.#watch.follow(this.#target, backup);
+    void this.#watch.look();
   }
 
   #openTarget(): BackupTarget {
@@ -241,43 +254,15 @@ export class Backups {
     if (answer.job !== 'archive')
       throw new GatewayError('backup_failed', 'the backup process did other work');
     for (const notice of answer.notices) logger.warn(notice);
+    if (answer.overwritten !== undefined) this.#watch.take(answer.overwritten, true);
     return answer.backup;
   }
 
-  /** Asks the target for its warnings and for drills, and says what somebody should look at. Never rejects. */
-  async #look(): Promise<void> {
-    const target = this.#target;
-    const { backup } = this.#policy;
-    if (target === undefined || backup === undefined) return;
-    try {
-      this.#warnings = await target.warnings();
-      for (const warning of this.#warnings) this.#remind(warning);
-      this.#drill = await readLastDrill(target, this.#signers);
-      const facts = await this.#fleet.read();
-      const nowMs = this.#nowMs();
-      if (isOverdue(backup, facts, nowMs))
-        this.#remind('no backup has been made for one and a half periods; see zasov status');
-      if (nowMs - (this.#drill?.at_ms ?? facts.sinceMs) > backup.drillEveryMs)
-        this.#remind(
-          'no backup was proved by restoring it within backup.drill_every; run zasov backup drill',
-        );
-    } catch (error) {
-      this.#complain(error);
-    }
-  }
-
-  #remind(warning: string): void {
+  #complain(error: unknown, says = 'backups cannot be looked after'): void {
     const nowMs = this.#nowMs();
-    if (nowMs - (this.#saidMs.get(warning) ?? Number.NEGATIVE_INFINITY) < REMIND_MS) return;
-    this.#saidMs.set(warning, nowMs);
-    this.#options.foundation.logger.warn(warning);
-  }
-
-  #complain(error: unknown): void {
-    const nowMs = this.#nowMs();
-    if (nowMs - (this.#saidMs.get('') ?? Number.NEGATIVE_INFINITY) < COMPLAIN_MS) return;
-    this.#saidMs.set('', nowMs);
-    this.#options.foundation.logger.error('backups cannot be looked after', { error });
+    if (nowMs - (this.#complainedMs.get(says) ?? Number.NEGATIVE_INFINITY) < COMPLAIN_MS) return;
+    this.#complainedMs.set(says, nowMs);
+    this.#options.foundation.logger.error(says, { error });
   }
 
   #nowMs(): number {

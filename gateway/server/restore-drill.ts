@@ -82,7 +82,9 @@ export async function drillArchive(
       await load.close();
     }
     const tookMs = clock.now() - beganMs;
+    request.signal?.throwIfAborted();
     await openEverything(request, plan);
+    request.signal?.throwIfAborted();
     const auditRecords = await verifyRestoredTrail(request, plan, staged.trail);
     const { counts } = staged;
     const facts = {

@@ -1,5 +1,6 @@
 import type { ArchiveHead, JournalPosition } from '../backup/archive-format.ts';
 import { type JournalSegment, type JournalVerdict, readJournal } from '../backup/journal-reader.ts';
+import { describeOverwritten } from '../backup/overwritten.ts';
 import type { JournalDigest } from '../backup/restore-load.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { RestoreRequest } from './restore-request.ts';
@@ -15,6 +16,8 @@ export interface JournalFindings extends JournalDigest {
   /** Ends of audit chains that were seen after the archive. */
   readonly heads: readonly { readonly writer: string; readonly seq: number; readonly hash: string }[];
   readonly problems: readonly string[];
+  /** What takes nothing from the journal, and somebody should look at. */
+  readonly warnings: readonly string[];
   /** A sentence for the operator. */
   readonly says: string;
 }
@@ -27,15 +30,18 @@ export const NO_JOURNAL: JournalFindings = {
   end: { seq: 0, hash: '' },
   heads: [],
   problems: [],
+  warnings: [],
   says: 'an archive of one node: keys and administrators are in the store that all nodes share, and stay as they are',
 };
 
 /** The gateway writes a segment at least once a minute. */
 const SILENT_MS = 120_000;
+/** So many warnings of one kind are told one by one. */
+const TOLD = 5;
 
 /** Reads all of the journal behind an archive: every segment, its signature and its place. Writes nothing. */
 export async function inspectJournal(
-  request: Pick<RestoreRequest, 'journal' | 'keys' | 'lostAtMs' | 'agree' | 'clock'>,
+  request: Pick<RestoreRequest, 'journal' | 'keys' | 'signal' | 'lostAtMs' | 'agree' | 'clock'>,
   { journal: from, signer }: Pick<ArchiveHead, 'journal' | 'signer'>,
 ): Promise<JournalFindings> {
   const keys = new Map<string, number>();
@@ -56,6 +62,7 @@ export async function inspectJournal(
   const says = isComplete
     ? `the journal is whole up to ${timeOf(verdict.through_ms)}: ${keys.size} keys changed after the archive`
     : 'THE JOURNAL IS NOT WHOLE: API keys come back on hold; look at who holds them, then zasov keys release';
+  const warnings = warningsOf(verdict.overwritten);
   return {
     keys,
     isComplete,
@@ -63,8 +70,14 @@ export async function inspectJournal(
     end: { seq: verdict.last_seq, hash: verdict.last_hash },
     heads: [...heads.values()],
     problems,
+    warnings,
     says,
   };
+}
+
+function warningsOf(overwritten: JournalVerdict['overwritten']): string[] {
+  const told = overwritten.slice(0, TOLD).map((each) => describeOverwritten(each));
+  return overwritten.length > TOLD ? [...told, `and ${overwritten.length - TOLD} segments more`] : told;
 }
 
 /** Whether the journal reaches to the loss: by what was said, or by what whoever sits there says. */
@@ -81,7 +94,7 @@ async function reachesLoss(
 
 /** Goes through the segments of the journal behind an archive. */
 export async function eachSegment(
-  { journal, keys }: Pick<RestoreRequest, 'journal' | 'keys'>,
+  { journal, keys, signal }: Pick<RestoreRequest, 'journal' | 'keys' | 'signal'>,
   { journal: from, signer }: Pick<ArchiveHead, 'journal' | 'signer'>,
   take: (segment: JournalSegment) => Promise<void> | void,
 ): Promise<JournalVerdict> {
@@ -92,6 +105,7 @@ export async function eachSegment(
       last_seq: from.seq,
       last_hash: from.hash,
       problems: ['there is no journal: --journal names its directory'],
+      overwritten: [],
     };
   const reading = readJournal({
     target: journal,
@@ -99,7 +113,10 @@ export async function eachSegment(
     identities: keys.identities,
     signer: signerFingerprint(signer),
   });
-  for await (const segment of reading.segments()) await take(segment);
+  for await (const segment of reading.segments()) {
+    signal?.throwIfAborted();
+    await take(segment);
+  }
   return reading.verdict();
 }
 

@@ -36,6 +36,7 @@ export interface RestorePlan {
 export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
   const { source, keys } = request;
   const place = await findRestorePlace(request.data);
+  for (const says of source.warnings) request.report({ event: 'warning', step: 'archive', says });
   step(request, 'archive', `reading all of ${source.name}: every byte, every hash, the signature`);
   const archive = await inspectArchive(source, keys, (bytes) =>
     request.report({ event: 'progress', step: 'archive', bytes, of: source.bytes }),
@@ -48,8 +49,8 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   );
   await trustSigner(request, signerFingerprint(head.signer));
   const journal = head.kind === 'node' ? NO_JOURNAL : await inspectJournal(request, head);
-  for (const problem of journal.problems)
-    request.report({ event: 'warning', step: 'journal', says: problem });
+  for (const says of [...journal.warnings, ...journal.problems])
+    request.report({ event: 'warning', step: 'journal', says });
   step(request, 'journal', journal.says);
   const arePoliciesArchived = !existsSync(request.policies);
   const policy = arePoliciesArchived ? await archivedPolicy(archive) : policyAt(request.policies);

@@ -16,7 +16,11 @@ export type RestoreEvent =
 
 /** What is to be restored, from where and to where. */
 export interface RestoreRequest {
-  readonly source: ArchiveSource & { readonly bytes: number | undefined };
+  readonly source: ArchiveSource & {
+    readonly bytes: number | undefined;
+    /** What somebody should look at where it lies. */
+    readonly warnings: readonly string[];
+  };
   readonly keys: ArchiveKeys;
   /** Where the journal is; `undefined` where there is none to be had. */
   readonly journal: BackupTarget | undefined;
@@ -30,6 +34,8 @@ export interface RestoreRequest {
   readonly environment: Environment;
   readonly clock: Clock;
   readonly version: string;
+  /** Ends the restore, as long as nothing was put in its place. */
+  readonly signal?: AbortSignal;
   report(event: RestoreEvent): void;
   /** Asks whoever sits there. @returns `undefined` when nobody does. */
   agree(about: 'signer' | 'loss', question: string): Promise<boolean | undefined>;

@@ -62,7 +62,7 @@ export async function stageRestore(parts: StageParts): Promise<StagedState> {
   const restored = new RestoreLoad(
     load,
     journal,
-    journal.isComplete ? undefined : (key) => holdStoredKey(vault, key),
+    journal.isComplete ? undefined : (key) => holdStoredKey(vault, key, archive.head.created_ms),
   );
   const first = await epochRecord(parts, epochThere);
   await load.putRecords([first]);
@@ -212,7 +212,7 @@ function includeOf(request: RestoreRequest, { policy }: RestorePlan, name: strin
   if (source === undefined) throw missingInclude(name);
   return async (body: AsyncIterable<Uint8Array>) => {
     step(request, 'include', `${name}: ${source.restore.join(' ')}`);
-    await runRestore(source.restore, body, { timeoutMs: source.timeoutMs });
+    await runRestore(source.restore, body, { timeoutMs: source.timeoutMs, signal: request.signal });
     step(request, 'include', `${name} is restored`);
   };
 }

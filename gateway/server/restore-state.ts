@@ -85,6 +85,7 @@ export async function restoreState(request: RestoreRequest): Promise<RestoreResu
     load = await openLoad(request, plan);
     await load.begin({ replace: isShared && (await isTaken(load)) });
     const staged = await stageRestore({ request, plan, load, staging: plan.place.staging, ...clearance });
+    request.signal?.throwIfAborted();
     await master.put();
     step(request, 'secrets', master.says);
     if (!isShared) await finish(load);

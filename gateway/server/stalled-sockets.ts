@@ -21,8 +21,8 @@ export class StalledSockets {
   }
 
   /** Cuts those that have been stalled for too long. */
-  sweep(sockets: Iterable<Socket>, nowMs: number): void {
-    for (const socket of sockets) {
+  sweep(open: Iterable<{ readonly socket: Socket }>, nowMs: number): void {
+    for (const { socket } of open) {
       const { writableLength: waiting, bytesWritten: written } = socket;
       if (waiting === 0) continue;
       const before = this.#backlogs.get(socket);

@@ -6,6 +6,7 @@ import {
   type TlsOptions,
 } from 'node:tls';
 
+import { DenseSet, type Placed } from '../core/dense-set.ts';
 import type { NetworkList } from '../core/network.ts';
 import type { ClientConnections, ConnectionRefusal } from './client-connections.ts';
 import { Http1Server, type ListenerLimits, type MessageHandler } from './http1-server.ts';
@@ -30,6 +31,10 @@ interface ListenerSettings {
   failed?(error: Error & { readonly code?: string }, socket: TLSSocket): void;
 }
 
+interface OpenSocket extends Placed {
+  readonly socket: TLSSocket;
+}
+
 const SWEEP_MS = 1000;
 const BUFFER_BYTES = 64 * 1024;
 
@@ -43,7 +48,7 @@ export class TlsListener {
   readonly #tls: TlsServer;
   readonly #http1: Http1Server;
   readonly #http2: Http2Server;
-  readonly #sockets = new Set<TLSSocket>();
+  readonly #sockets = new DenseSet<OpenSocket>();
   /** Clients of connections that came through a proxy. */
   readonly #claimed = new Map<string, { readonly address: string }>();
   readonly #sweeper: NodeJS.Timeout;
@@ -68,7 +73,10 @@ export class TlsListener {
       socket.destroy();
     });
     const stalled = new StalledSockets(2 * settings.limits.bodyIdleTimeoutMs);
-    this.#sweeper = setInterval(() => stalled.sweep(this.#sockets, performance.now()), SWEEP_MS).unref();
+    this.#sweeper = setInterval(
+      () => stalled.sweep(this.#sockets.items(), performance.now()),
+      SWEEP_MS,
+    ).unref();
   }
 
   /** The TLS server, for certificates that change while it runs. */
@@ -113,7 +121,7 @@ export class TlsListener {
     clearInterval(this.#sweeper);
     this.#http1.close();
     this.#http2.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const { socket } of this.#sockets.items()) socket.destroy();
   }
 
   #open(socket: Socket): void {
@@ -161,8 +169,9 @@ export class TlsListener {
 
   #connect(socket: TLSSocket): void {
     if (this.#settings.proxies !== undefined && !this.#nameClient(socket)) return;
-    this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
+    const open: OpenSocket = { socket, place: -1 };
+    this.#sockets.add(open);
+    socket.on('close', () => this.#sockets.delete(open));
     socket.setNoDelay(true);
     // Errors belong to one client; whichever server has the socket sees its close.
     socket.on('error', () => socket.destroy());

@@ -1,5 +1,6 @@
 import { Client, Pool } from 'undici';
 
+import { DenseSet, type Placed } from '../core/dense-set.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import { type DataPosition, hasReached, type WritePosition } from './data-position.ts';
 import type { NodeStatement } from './health-document.ts';
@@ -15,7 +16,7 @@ export interface NodeSettings {
 }
 
 /** A request that waits for a node's answer. */
-export interface NodeWaiter {
+export interface NodeWaiter extends Placed {
   /**
    * The node will hardly answer: it is down, or another one has taken its place (`fenced`). Whoever can go elsewhere
    * does.
@@ -65,7 +66,7 @@ export class UpstreamNode {
   requests = 0;
   streams = 0;
   /** Requests without an answer yet. */
-  readonly waiting = new Set<NodeWaiter>();
+  readonly waiting = new DenseSet<NodeWaiter>();
   /** Asks for a check at once; set while the node is checked. */
   recheck: (() => void) | undefined = undefined;
 
@@ -120,7 +121,7 @@ export class UpstreamNode {
 
   /** Tells the requests that wait for it that they wait in vain. */
   lose(reason: 'unhealthy' | 'fenced'): void {
-    for (const waiter of Array.from(this.waiting)) waiter.nodeLost(reason);
+    for (const waiter of this.waiting.items()) waiter.nodeLost(reason);
   }
 
   /** Breaks off, now, everything that is under way there. What comes later begins on new connections. */

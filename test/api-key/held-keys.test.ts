@@ -16,7 +16,7 @@ const textOf = (issued: IssuedKey | undefined): string => issued?.key ?? '';
 
 /** Does to every key of a store what a restore does. */
 async function holdAll({ store }: KeyBench): Promise<void> {
-  for (const stored of await store.list()) await store.write(holdStoredKey(benchVault(), stored));
+  for (const stored of await store.list()) await store.write(holdStoredKey(benchVault(), stored, 0));
 }
 
 await test('a held key is refused with a code of its own, to its holder only, and is no sign of a theft', async (t) => {
@@ -101,8 +101,8 @@ await test('all keys are released in parts; those that are not on hold are left 
   const held: string[] = [];
   for (let count = 0; count < 50; count += 1) held.push((await keys.issue(ANNA)).key);
   const revoked = await keys.issue(ANNA);
-  await keys.revoke(revoked.id);
   await holdAll(bench);
+  await keys.revoke(revoked.id);
   const free = await keys.issue({ ...ANNA, subject: 'boris' });
   const before = (await store.list()).find(({ version }) => version === 1);
   t.same(await keys.releaseSome(20), { released: 19, left: 31 }, 'the newest, with the one that is over');
@@ -132,11 +132,30 @@ await test('holding a key changes nothing else of it, and a key that cannot be o
   await keys.rotate(id, 0);
   const [stored] = await store.list();
   if (stored === undefined) return t.fail('nothing stored');
-  const held = holdStoredKey(benchVault(), stored);
+  const held = holdStoredKey(benchVault(), stored, 0);
   const { lineage, person, dueMs } = stored;
   t.match(held, { lineage, person, dueMs, version: stored.version + 1 });
   t.same(benchVault().open(held), { ...benchVault().open(stored), held: true });
   const stranger = new KeyVault(parseKeyring(createMasterKey()));
-  t.equal(holdStoredKey(stranger, stored), stored);
+  t.equal(holdStoredKey(stranger, stored, 0), stored);
   return undefined;
+});
+
+await test('a key that opens nothing any more is not put on hold, nor is one on hold again', async (t) => {
+  const { keys, store, clock } = openKeyBench(newFile());
+  const held = async (pastMs: number) => {
+    const [stored] = await store.list();
+    if (stored === undefined) throw new Error('nothing stored');
+    return holdStoredKey(benchVault(), stored, pastMs) === stored ? 'left alone' : 'on hold';
+  };
+  const first = await keys.issue(ANNA);
+  t.equal(await held(clock.now()), 'on hold');
+  t.equal(await held(clock.now() + 1000 * DAY_MS), 'left alone', 'it had expired before the snapshot');
+  const second = await keys.rotate(first.id, DAY_MS);
+  t.equal(await held(clock.now() + DAY_MS), 'on hold', 'the former is over, the newest is not');
+  const [stored] = await store.list();
+  if (stored !== undefined) await store.write(holdStoredKey(benchVault(), stored, clock.now()));
+  t.equal(await held(clock.now()), 'left alone', 'it is on hold already');
+  t.ok(await keys.revoke(second?.id ?? ''));
+  t.equal(await held(0), 'left alone', 'revoked is revoked, whatever the time');
 });

@@ -1,68 +1,9 @@
-/** What an S3 service seldom does, done by a small server of the tests' own; Ceph does the rest in test/faults. */
-import { once } from 'node:events';
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { AwsV4Signer } from 'aws4fetch';
-import { type Test, test } from 'tap';
+import { test } from 'tap';
 
-import type { BackupTarget } from '../../gateway/backup/backup-target.ts';
 import { readRefusal, refusalFailure } from '../../gateway/backup/s3-failure.ts';
-import { type S3TargetPlace, openS3Target } from '../../gateway/backup/s3-target.ts';
-import { ManualClock } from '../support/manual-clock.ts';
+import { type Answer, EMPTY, breaksOff, failed, says, serve } from './s3-service.ts';
 import { namesOf, pieces, readAll } from './target-contract.ts';
-
-type Answer = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
-
-interface Service {
-  readonly target: BackupTarget;
-  readonly requests: IncomingMessage[];
-  readonly pauses: number[];
-}
-
-const EMPTY = '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>';
-const failed = (code: string): string => `<Error><Code>${code}</Code><Message>SECRET</Message></Error>`;
-
-/** A service that gives these answers one after another, the last one for ever. */
-async function serve(
-  t: Test,
-  answers: readonly Answer[],
-  change: Partial<S3TargetPlace> = {},
-): Promise<Service> {
-  const requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    const answer = answers[Math.min(requests.length, answers.length - 1)];
-    requests.push(request);
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => answer?.(request, response, Buffer.concat(chunks)));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const pauses: number[] = [];
-  const target = openS3Target(
-    {
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      bucket: 'b',
-      region: 'eu-1',
-      prefix: '',
-      objectLockMs: undefined,
-      credentials: { accessKeyId: 'AK', secretAccessKey: 'SK' },
-      ...change,
-    },
-    { clock: new ManualClock(), pause: async (ms) => void pauses.push(ms) },
-  );
-  return { target, requests, pauses };
-}
-
-const says =
-  (status: number, text = '', headers: Record<string, string> = {}): Answer =>
-  (_, response) =>
-    void response.writeHead(status, headers).end(text);
-const breaksOff: Answer = (request) => void request.socket.destroy();
 
 void test('requests are signed as Amazon’s documentation computes it', async (t) => {
   // "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)", examples of Amazon S3.

@@ -108,7 +108,7 @@ void test('a record that a store would not give back as it is fails the check, a
   ])
     if (lines[0]?.includes('AAAB') === true) t.equal(await check(entries(['keys', lines])), 1);
     else await t.rejects(check(entries(['keys', lines])), { code: 'backup_invalid' }, lines.join(' '));
-  await t.rejects(check(entries(['others', ['{}']])), { code: 'backup_invalid' });
+  await t.rejects(check(entries(['others', ['{}']])), { code: 'backup_failed' }, 'no archive has it');
   t.notOk(existsSync(scratch));
 });
 

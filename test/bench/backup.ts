@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 
 import type { FinishedBackup } from '../../gateway/backup/backup-lease.ts';
+import type { BackupSource } from '../../gateway/policy/compile-backup.ts';
 import { launchBackupWorker, runBackupJob } from '../../gateway/server/backup-child.ts';
 import type { ReadOrder, ReadReport } from './backup-reader.ts';
 import { type BackupSize, seedData } from './backup-seed.ts';
@@ -19,10 +20,11 @@ import { scratch } from './children.ts';
 import { canMeter, peakBytes, processTree } from './process-meter.ts';
 import { table } from './table.ts';
 
-const usage = `npm run bench:backup [-- KEYS RECORDS [KEYS RECORDS ...]]
+const usage = `npm run bench:backup [-- [options] KEYS RECORDS [KEYS RECORDS ...]]
 
-  KEYS      API keys in an embedded store
-  RECORDS   records of the audit trail
+  KEYS           API keys in an embedded store
+  RECORDS        records of the audit trail
+  --source-gb N  a source beside them that writes N GB (10^9 bytes) which do not compress
 
 Without sizes: 10000 100000, 100000 1000000, 1000000 10000000. The largest takes some 10 GB of the temporary
 directory. Ends with 1 when a record takes more than 1.5 times as long as at the size before.
@@ -99,6 +101,7 @@ class PeakWatch {
 async function write(
   { data, policies, target }: Place,
   recipient: string,
+  sourceGb: number,
 ): Promise<{ backup: FinishedBackup; peaks: Peaks }> {
   let watch: PeakWatch | undefined;
   const launch = (): ChildProcess => {
@@ -124,7 +127,7 @@ async function write(
         keep: 1,
         keepForMs: undefined,
         drillEveryMs: 86_400_000,
-        include: [],
+        include: sourceGb === 0 ? [] : [noise(sourceGb)],
       },
       version: 'bench',
       node: '0a1b2c3d',
@@ -143,6 +146,12 @@ async function write(
   return { backup: answer.backup, peaks: watch.peaks };
 }
 
+/** What an operator's dump is to a backup, at its worst. */
+function noise(gigabytes: number): BackupSource {
+  const command = ['head', '-c', String(gigabytes * 1e9), '/dev/urandom'];
+  return { name: 'noise', from: { command }, restore: [], timeoutMs: 86_400_000, idleMs: 60_000 };
+}
+
 async function read(order: ReadOrder): Promise<ReadReport> {
   const child = fork(program('backup-reader.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   child.send(order);
@@ -154,7 +163,7 @@ async function read(order: ReadOrder): Promise<ReadReport> {
   return report as ReadReport;
 }
 
-async function measure(size: BackupSize): Promise<Result> {
+async function measure(size: BackupSize, sourceGb: number): Promise<Result> {
   const root = join(scratch, `backup-${size.keys}-${size.records}`);
   const place = { data: join(root, 'data'), policies: join(root, 'policies'), target: join(root, 'target') };
   mkdirSync(place.target, { recursive: true });
@@ -163,7 +172,7 @@ async function measure(size: BackupSize): Promise<Result> {
     const recipient = await identityToRecipient(identity);
     const [seedSeconds] = await timed(() => seedData(place.data, place.policies, size));
     process.stderr.write(`${sizeText(size)} are there\n`);
-    const [writeSeconds, { backup, peaks }] = await timed(() => write(place, recipient));
+    const [writeSeconds, { backup, peaks }] = await timed(() => write(place, recipient, sourceGb));
     process.stderr.write('the archive is written\n');
     const report = await read({ archive: join(place.target, backup.archive), identity });
     if (report.keys !== size.keys || report.records !== size.records)
@@ -210,24 +219,25 @@ function growths(results: readonly Result[]): number[] {
   return results.slice(1).map((result, at) => perRecord(result) / perRecord(results[at] ?? result));
 }
 
-function parse(): { help: boolean; sizes: readonly BackupSize[] } {
+function parse(): { help: boolean; sizes: readonly BackupSize[]; sourceGb: number } {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { help: { type: 'boolean', default: false } },
+    options: { help: { type: 'boolean', default: false }, 'source-gb': { type: 'string', default: '0' } },
   });
   const numbers = positionals.map(Number);
   const isGood =
     numbers.length % 2 === 0 && numbers.every((number) => Number.isInteger(number) && number > 0);
-  if (!isGood) return { help: true, sizes: [] };
+  const sourceGb = Number(values['source-gb']);
+  if (!isGood || !(sourceGb >= 0)) return { help: true, sizes: [], sourceGb: 0 };
   const sizes = numbers.flatMap((keys, at) =>
     at % 2 === 0 ? [{ keys, records: numbers[at + 1] ?? 0 }] : [],
   );
-  return { help: values.help, sizes: sizes.length === 0 ? SIZES : sizes };
+  return { help: values.help, sizes: sizes.length === 0 ? SIZES : sizes, sourceGb };
 }
 
-async function main(sizes: readonly BackupSize[]): Promise<number> {
+async function main(sizes: readonly BackupSize[], sourceGb: number): Promise<number> {
   const results: Result[] = [];
-  for (const size of sizes) results.push(await measure(size));
+  for (const size of sizes) results.push(await measure(size, sourceGb));
   process.stdout.write(`${reportTable(results)}\n`);
   const grown = growths(results);
   if (grown.length === 0) return 0;
@@ -240,5 +250,5 @@ async function main(sizes: readonly BackupSize[]): Promise<number> {
 
 const options = parse();
 if (options.help) process.stdout.write(usage);
-else if (canMeter()) process.exit(await main(options.sizes));
+else if (canMeter()) process.exit(await main(options.sizes, options.sourceGb));
 else process.stderr.write('only Linux says what a process used\n');

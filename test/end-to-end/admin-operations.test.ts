@@ -3,14 +3,21 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import tap, { test } from 'tap';
 import { type Credentials, metricOf, startAdminGateway } from '../support/admin-gateway.ts';
 import { makeAdministrator } from '../support/administrator.ts';
 import { Http2Client, HttpsClient } from '../support/https-client.ts';
+import { temporaryDirectory } from '../support/start-gateway.ts';
 import { eventually } from '../support/wire.ts';
 import { ADMIN_HOST, startAdminCrm } from './admin-crm.ts';
 
-const crm = await startAdminCrm('admin_access: { servers: ["msk-db:22"] }\nworkers: 2\n');
+const recipient = await identityToRecipient(await generateX25519Identity());
+const crm = await startAdminCrm(`
+admin_access: { servers: ["msk-db:22"] }
+workers: 2
+backup: { every: 24h, to: { dir: "${temporaryDirectory()}" }, recipients: ["${recipient}"] }
+`);
 const { gateway, annas, borises, client } = crm;
 tap.teardown(() => crm.stop());
 const directory = tap.testdir({});
@@ -49,6 +56,17 @@ await test('the console says who one is, who else may come in, and how things ar
     t.match(russian.text, /<html lang="ru">[\s\S]*Администраторы/);
     t.equal((await person.post('/.zasov/console', {})).status, 405);
     person.close();
+  }
+});
+
+await test('the console shows the last backup, whichever worker answers', async (t) => {
+  const made = gateway.command('backup', 'now');
+  t.equal(made.code, 0, made.stderr);
+  const archive = /zasov-\S+?\.age/.exec(made.stdout)?.[0] ?? 'no archive was named';
+  for (let visit = 0; visit < 6; visit++) {
+    const page = await new HttpsClient(crm.target(annas)).get('/.zasov/console');
+    t.match(page.text, archive);
+    t.match(page.text, '<span class="mark">last whole copy</span>');
   }
 });
 

@@ -46,7 +46,7 @@ await test('what cannot be issued or imported is refused with a reason, and noth
 async function holdAll(data: string): Promise<void> {
   const vault = new KeyVault(await readKeyring({ masterKey: undefined }, data, {}));
   const store = openEmbeddedKeys(join(data, 'keys.db'));
-  for (const stored of await store.list()) await store.write(holdStoredKey(vault, stored));
+  for (const stored of await store.list()) await store.write(holdStoredKey(vault, stored, 0));
   store.close();
 }
 

@@ -9,6 +9,7 @@ import { startProgram } from '../support/child-program.ts';
 import { startRecordingUpstream } from '../support/recording-upstream.ts';
 import { temporaryDirectory } from '../support/start-gateway.ts';
 import { until } from '../support/redis-servers.ts';
+import { type Finding, sslLabsGrade } from '../support/ssl-labs-grade.ts';
 import { makeChain } from '../tls/make-chain.ts';
 
 const run = promisify(execFile);
@@ -61,12 +62,6 @@ sessions: { vault: [SID] }
   return { program, port: Number(new URL(listeners.public).port) };
 }
 
-interface Finding {
-  readonly id: string;
-  readonly severity: string;
-  readonly finding: string;
-}
-
 async function scan(profile: string): Promise<Finding[]> {
   const { program, port } = await startProfile(profile);
   const report = join(folder, `${profile}.json`);
@@ -111,6 +106,24 @@ await test('testssl.sh finds nothing above low on either profile', async (t) => 
     t.match(byId.get('TLS1_3'), { severity: 'OK' });
     t.match(byId.get('TLS1_2')?.finding, profile === 'modern' ? /^not offered/ : /^offered/);
     t.match(byId.get('HSTS')?.severity ?? byId.get('HSTS_time')?.severity, 'OK');
+    // testssl.sh 3.0 gives no grade, so it is worked out from what it found.
+    const { grade, score, reasons } = sslLabsGrade(findings);
+    t.comment(`${profile}: ${grade}, ${score} points`);
+    t.strictSame({ grade, reasons }, { grade: 'A+', reasons: [] }, `${profile}: the grade`);
+  }
+
+  // The other way round, so that the grade can fail.
+  const [findings = []] = reports;
+  for (const [id, severity, finding, lower] of [
+    ['HSTS_time', 'LOW', 'not offered', 'A'],
+    ['TLS1_3', 'LOW', 'not offered', 'A-'],
+    ['TLS1', 'LOW', 'offered (deprecated)', 'B'],
+    ['SWEET32', 'LOW', 'VULNERABLE', 'C'],
+    ['ROBOT', 'CRITICAL', 'VULNERABLE', 'F'],
+    ['cert_chain_of_trust', 'CRITICAL', 'failed', 'T'],
+  ] as const) {
+    const worse = findings.map((each) => (each.id === id ? { id, severity, finding } : each));
+    t.equal(sslLabsGrade(worse).grade, lower, `were it otherwise with ${id}`);
   }
 });
 

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, get } from 'node:http';
 import { join } from 'node:path';
 
 import tap from 'tap';
@@ -23,6 +24,17 @@ export interface Issued {
   readonly key: string;
 }
 
+/** The sum of all series of a metric; over a connection of its own, as commands that block this process end others. */
+export async function readMetric(ops: string, name: string): Promise<number> {
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(`${ops}/metrics`, { agent: false }, resolve).once('error', reject);
+  });
+  let text = '';
+  for await (const chunk of answer) text += String(chunk);
+  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
 /** A gateway at a place that will be lost, with everything that its operator keeps elsewhere. */
 export class LostSite {
   /** What is kept elsewhere: policies, people's own keys, the external disk, the identity. */
@@ -35,7 +47,7 @@ export class LostSite {
   data = join(temporaryDirectory(), 'data');
   redis: RedisServer | undefined;
   program!: ChildProgram;
-  listeners!: { public: string; admin: string };
+  listeners!: { public: string; admin: string; ops: string };
   port = 0;
   ca = '';
   readonly #lines = new Map<string, string>();
@@ -152,6 +164,10 @@ export class LostSite {
     return (JSON.parse(overview.stdout) as { administrators: { name: string }[] }).administrators.map(
       ({ name }) => name,
     );
+  }
+
+  metric(name: string): Promise<number> {
+    return readMetric(this.listeners.ops, name);
   }
 
   issue(subject: string): Issued {

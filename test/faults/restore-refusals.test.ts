@@ -10,6 +10,7 @@ await test('an archive that is not what was written is refused, and nothing is w
   const site = await LostSite.open('embedded');
   site.issue('olga');
   const archive = await site.kit.archive();
+  const newer = await site.kit.archive();
   const signer = site.kit.signer();
   const others = await LostSite.open('embedded');
   const foreign = await others.kit.archive(site.kit.recipient);
@@ -46,6 +47,11 @@ await test('an archive that is not what was written is refused, and nothing is w
     nothing: () => site.restore(changed(() => Buffer.alloc(0))),
     'another recipient': () => site.zasov('restore', archive, '--identity', others.identity),
     'another signer': () => site.restore(foreign, '--signer', signer),
+    'an older archive under its name': () => {
+      const file = join(site.kept, basename(newer));
+      cpSync(archive, file);
+      return site.restore(file, '--signer', signer);
+    },
     'no archive at all': () => site.restore(join(site.target, 'nothing.age')),
     'no identity': () => site.zasov('restore', archive, '--identity', join(site.policies, 'policy.yaml')),
   };

@@ -92,6 +92,51 @@ await test('a locked archive cannot be removed, hidden or replaced with the cred
   await t.rejects(target.put('zasov-a.age', pieces('other')), { message: /exists already/ });
 });
 
+await test('what is read without asking for a lock is what was there first, too', async (t) => {
+  // As a restore opens the bucket, which no policy has told of the lock.
+  const target = quick({ bucket: 'locked' });
+  const found = await target.list('zasov-');
+  t.match(found, [
+    { name: 'zasov-a.age', bytes: 4, later: { written: 1, deleted: 1 } },
+    { name: 'zasov-large.age', later: undefined },
+  ]);
+  t.equal((await readAll(target, 'zasov-a.age')).toString(), 'good');
+  t.equal(
+    (await readAll(quick({ bucket: 'locked' }), 'zasov-a.age')).toString(),
+    'good',
+    'nor after a listing',
+  );
+  t.same(await target.warnings(), []);
+  await t.rejects(target.put('zasov-a.age', pieces('other')), { message: /exists already/ });
+});
+
+await test('a bucket that keeps versions without a lock is read in the same way, and emptied for good', async (t) => {
+  await server.makeBucket('versioned', false);
+  const thief = rawClient('versioned');
+  const call = (method: 'PUT' | 'DELETE', key: string, body: string) =>
+    thief.call({ method, key, body: Buffer.from(body), what: method, permission: '' });
+  await call('PUT', 'zasov-old.age', 'from before versions were kept');
+  await thief.call({
+    method: 'PUT',
+    query: { versioning: '' },
+    body: Buffer.from('<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'),
+    what: 'keep versions',
+    permission: 's3:PutBucketVersioning',
+  });
+  const target = quick({ bucket: 'versioned' });
+  await target.put('journal/000000000001-aaaaaaaa.age', pieces('segment'));
+  await call('PUT', 'zasov-old.age', 'evil');
+  await call('PUT', 'journal/000000000001-aaaaaaaa.age', 'evil');
+  await call('DELETE', 'journal/000000000001-aaaaaaaa.age', '');
+  t.match(await target.list('zasov-'), [{ name: 'zasov-old.age', later: { written: 1, deleted: 0 } }]);
+  t.match(await target.list('journal/'), [{ bytes: 7, later: { written: 1, deleted: 1 } }]);
+  t.equal((await readAll(target, 'zasov-old.age')).toString(), 'from before versions were kept');
+  t.equal((await readAll(target, 'journal/000000000001-aaaaaaaa.age')).toString(), 'segment');
+  t.equal(await target.remove('journal/000000000001-aaaaaaaa.age'), 'removed');
+  t.equal(await target.remove('zasov-old.age'), 'removed');
+  t.same(await collect(listVersions(thief, '')), []);
+});
+
 await test('when its lock has run out, an archive is removed with all that others put over it', async (t) => {
   const lock = { bucket: 'locked', objectLockMs: 2000, prefix: 'short/' };
   const target = quick(lock);
@@ -120,7 +165,7 @@ await test('a refusal says what to do', async (t) => {
   const cases: [BackupTarget, RegExp][] = [
     [quick({ credentials: stranger }), /credentials lack s3:/],
     [
-      quick({ credentials: { accessKeyId, secretAccessKey: 'wrong' } }),
+      quick({ credentials: { accessKeyId, secretAccessKey: 'bogus-one' } }),
       /signature does not match: the secret/,
     ],
     [quick({ credentials: { accessKeyId: 'NOBODY', secretAccessKey: 'x' } }), /does not know the access key/],
@@ -134,7 +179,7 @@ await test('a refusal says what to do', async (t) => {
     await t.rejects(target.list('zasov-'), { code: 'backup_failed', message });
     const error: unknown = await target.put('zasov-a.age', pieces('x')).catch((reason: unknown) => reason);
     t.match(error, { code: 'backup_failed' });
-    t.notMatch(String(error), /secret-of|another-secret|wrong/, 'no secret is told');
+    t.notMatch(String(error), /secret-of|another-secret|bogus-one/, 'no secret is told');
   }
 });
 

@@ -26,7 +26,12 @@ await test('every key of the contract is taken', async (t) => {
     keep: 30,
     keepForMs: 90 * 86_400_000,
     include: [
-      { name: 'crm-db', from: { command: ['pg_dump', '-Fc', 'crm'] }, timeoutMs: 6 * 3_600_000 },
+      {
+        name: 'crm-db',
+        from: { command: ['pg_dump', '-Fc', 'crm'] },
+        timeoutMs: 6 * 3_600_000,
+        idleMs: 30 * 60_000,
+      },
       { name: 'files', from: { url: 'http://127.0.0.1:9101/export', token: { kind: 'file' } } },
     ],
   });

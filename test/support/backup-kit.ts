@@ -93,10 +93,12 @@ export class BackupKit {
         data,
         trail: join(data, 'audit'),
         heads: join(data, 'audit-heads'),
-        policies: readdirSync(policies).map((file) => ({
-          name: file,
-          text: readFileSync(join(policies, file), 'utf8'),
-        })),
+        policies: readdirSync(policies)
+          .toSorted()
+          .map((file) => ({
+            name: file,
+            text: readFileSync(join(policies, file), 'utf8'),
+          })),
         masterKey: readFileSync(join(data, 'master.key'), 'utf8'),
         store,
         includes: ('policy' in includes ? (includes.policy.backup?.include ?? []) : []).map(

@@ -81,16 +81,9 @@ export function faultsOf(request: StrictRequest): string[] {
   for (const name of once)
     if (request.values(name).length !== 1)
       faults.push(`${name} stands there ${request.values(name).length} times`);
-  for (const name of [
-    'te',
-    'trailer',
-    'upgrade',
-    'keep-alive',
-    'expect',
-    'proxy-connection',
-    'proxy-authorization',
-  ])
+  for (const name of ['te', 'trailer', 'keep-alive', 'expect', 'proxy-connection', 'proxy-authorization'])
     if (request.values(name).length > 0) faults.push(`${name} stands there`);
+  if (request.values('upgrade').length > 0 && !isHandshake(request)) faults.push('upgrade stands there');
   for (const header of request.headers) {
     const name = header
       .slice(0, header.indexOf(':'))
@@ -105,6 +98,20 @@ export function faultsOf(request: StrictRequest): string[] {
   }
   if (request.line.includes('/denied')) faults.push('a closed path');
   return faults;
+}
+
+/** What the gateway itself asks for on behalf of a client that asked for it by the rules (RFC 6455 section 4.1). */
+function isHandshake(request: StrictRequest): boolean {
+  const one = (name: string): string | undefined =>
+    request.values(name).length === 1 ? request.values(name)[0] : undefined;
+  return (
+    request.line.startsWith('GET ') &&
+    request.framing === 'none' &&
+    one('upgrade') === 'websocket' &&
+    one('connection') === 'Upgrade' &&
+    one('sec-websocket-version') === '13' &&
+    one('sec-websocket-key')?.length === 24
+  );
 }
 
 function take(text: string): { request: StrictRequest; length: number } | undefined {
