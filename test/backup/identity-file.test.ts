@@ -16,6 +16,17 @@ const SIGNER = `zsb1:${'0a'.repeat(32)}`;
 const TEXT = `# created: 2026-11-26T03:00:00Z\n# public key: age1…\n${one}\n\n# zasov-signer: ${SIGNER}\n${hybrid}\n`;
 const PASSPHRASE = ' horse battery staple ';
 
+/** What `age-keygen | age -p` of Debian's age 1.1.1 wrote; of a key that opens nothing. */
+const REAL = [
+  'YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBCMjlBRnBnUWp1T3FMTjZEODgzQkxBIDE4CnBvc1pTelc5REVlSmsy',
+  'TEFzNUJGYVZJSERxdXFYNGVoa1BiVlIzV041bVEKLS0tIEVqY0JLd1VtQ1JkRStJejNLdVFFZlN4R3JTbVpmMkU4em1KQXc4',
+  'a3gySzgK18A5UMVMC1Kk3s5AfH98NVZePw8wL+Kp47KoSSL7okmJ7J/IK3L9RJ1dt/6k5ByJ5c2s3U+CkDuNcKJYHsoNlMhS',
+  'Rn9eqPgc5KcjWz/TVDDJlU7mUObYAqtO6QcSE0avNNmaah0oea1K/ldZCj7/tlUyzPRpzJWh+lxsn93g4wn3K62kdJVk+VEY',
+  '4QZxn87VoCEZT+7iq8xtMIfKFGUEP845haoKZHxCh5NpqaaM4wD7X0N7PWMsJzUzpUZJQ+5/kJygNFUE2Cq1O/nLD+Wn+fT8',
+  'NSQxyhn8',
+].join('');
+const REAL_IDENTITY = 'AGE-SECRET-KEY-1GCLEXFEKVR368MSG00MC0KVDM2TF63XAA92VV2G6LD9M80QQZVWS0LY3KX';
+
 const notAsked = () => Promise.reject(new Error('it was asked'));
 
 /** As `age -p` does it, with less work. */
@@ -89,4 +100,10 @@ void test('what is no identity file says what it is, and nothing of what it hold
     const message = await reading.then(String, (error: unknown) => (error as Error).message);
     t.notMatch(message, /AGE-SECRET-KEY-1[A-Z0-9]|YUBIKEY|listen/, 'nothing of it is repeated');
   }
+});
+
+void test('a file that age itself encrypted with a passphrase opens', async (t) => {
+  const file = Buffer.from(REAL, 'base64');
+  const { identities } = await readIdentities(file, () => Promise.resolve('correct horse'));
+  t.same(identities, [REAL_IDENTITY]);
 });
