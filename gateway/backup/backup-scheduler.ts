@@ -16,7 +16,8 @@ export interface ArchiveOrder {
 
 /** Told of what becomes of backups. */
 export interface BackupObserver {
-  started(kind: ArchiveKind): void;
+  /** @param cutOff who had begun it and was not heard of any more; nothing when nobody had. */
+  started(kind: ArchiveKind, cutOff: string | undefined): void;
   done(kind: ArchiveKind, backup: FinishedBackup): void;
   failed(kind: ArchiveKind, error: unknown, failures: number): void;
   /** The gateway stops, or no backups are asked for any more. */
@@ -99,8 +100,9 @@ export class BackupScheduler {
     if (this.#rhythm === undefined || this.#isStopped)
       throw new GatewayError('backup_failed', 'the policies in force ask for no backups');
     const lease = kind === 'fleet' ? this.#parts.fleet : this.#parts.node;
+    const cutOff = await holderOf(lease);
     const isTaken = lease === undefined || this.#run !== undefined || !(await this.#take(kind, lease));
-    if (!isTaken) return this.#start(kind, lease);
+    if (!isTaken) return this.#start(kind, lease, cutOff);
     const holder = (await this.#parts.fleet.read()).holder?.name ?? 'this node';
     throw new GatewayError('backup_failed', `a backup is under way already, on ${holder}`);
   }
@@ -147,13 +149,14 @@ export class BackupScheduler {
     const facts = await fleet.read();
     const isTaken = fleet.isTaken(facts);
     if (!isTaken && isDue(rhythm, facts, nowMs)) {
-      if (await this.#take('fleet', fleet)) this.#start('fleet', fleet);
+      if (await this.#take('fleet', fleet)) this.#start('fleet', fleet, facts.holder?.name);
       return;
     }
     // A fleet archive that failed here will be tried again and holds what is this node's as well.
     if (node === undefined || (facts.failures > 0 && !isTaken)) return;
-    if (isDue(rhythm, await node.read(), nowMs) && (await this.#take('node', node)))
-      this.#start('node', node);
+    const own = await node.read();
+    if (isDue(rhythm, own, nowMs) && (await this.#take('node', node)))
+      this.#start('node', node, own.holder?.name);
   }
 
   /** A store that can be read and takes nothing, on a disk that is full, fails the backup before it begins. */
@@ -174,11 +177,11 @@ export class BackupScheduler {
     if (!(await run.lease.renew())) run.ending.abort(new GatewayError('backup_failed', LOST));
   }
 
-  #start(kind: ArchiveKind, lease: BackupLease): BackupRun {
+  #start(kind: ArchiveKind, lease: BackupLease, cutOff: string | undefined): BackupRun {
     const { clock, observer } = this.#parts;
     const nowMs = clock.now();
     const ending = new AbortController();
-    observer.started(kind);
+    observer.started(kind, cutOff);
     const making = this.#parts.make({
       kind,
       signal: ending.signal,
@@ -250,6 +253,10 @@ export class BackupScheduler {
       this.#lookedMs = Number.NEGATIVE_INFINITY;
     }
   }
+}
+
+async function holderOf(lease: BackupLease | undefined): Promise<string | undefined> {
+  return (await lease?.read())?.holder?.name;
 }
 
 function isDue(rhythm: BackupRhythm, facts: BackupFacts, nowMs: number): boolean {

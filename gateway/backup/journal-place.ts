@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import type { Clock } from '../core/clock.ts';
 import type { SealedBox } from '../crypto/sealed-box.ts';
-import type { RecordStore } from '../store/record-store.ts';
+import type { RecordStore, StoredRecord } from '../store/record-store.ts';
 import type { JournalPosition } from './archive-format.ts';
 
 /** How far the journal has come, and who writes it. */
@@ -12,6 +12,7 @@ export interface JournalPlace extends JournalPosition {
   readonly cursor: string | undefined;
   /** Everything up to then is at the target, ms since the epoch. */
   readonly throughMs: number;
+  /** Empty when nobody writes. */
   readonly holder: string;
 }
 
@@ -25,12 +26,36 @@ export interface JournalHoldOptions {
   readonly isAlone: boolean;
 }
 
-/** The record, of the kind `lease`. A restore leaves it out, so that a new chain begins. */
+/** The record, of the kind `lease`. A restore makes it anew. */
 const JOURNAL_RECORD = 'backup-journal';
 
 /** A holder whose record did not change for so long is dead. It changes it three times in that time. */
 const SILENT_MS = 9000;
 const RENEW_MS = 3000;
+
+/**
+ * The record with which a restored state goes on with the journal that it was restored from, under another name of the
+ * chain: then an archive from before the restore is followed by what was revoked after it too.
+ *
+ * @param end the last segment that was replayed. @param cursor where the changes of the restored keys begin.
+ * @param nowMs also the version: above any that a gateway may know which does not know of the restore yet.
+ */
+export function journalAfterRestore(
+  box: SealedBox,
+  end: JournalPosition,
+  { cursor, throughMs, nowMs }: Pick<JournalPlace, 'cursor' | 'throughMs'> & { readonly nowMs: number },
+): StoredRecord {
+  const place: JournalPlace = { ...end, chain: newChain(), cursor, throughMs, holder: '' };
+  return { kind: 'lease', id: JOURNAL_RECORD, version: nowMs, body: sealPlace(box, place) };
+}
+
+function newChain(): string {
+  return randomBytes(9).toString('base64url');
+}
+
+function sealPlace(box: SealedBox, place: JournalPlace): Uint8Array {
+  return box.seal(Buffer.from(JSON.stringify(place)), JOURNAL_RECORD);
+}
 
 /**
  * One record in the store says how far the journal has come and who writes it. It is changed by comparing its version
@@ -62,14 +87,9 @@ export class JournalHold {
     const nowMs = this.#options.clock.now();
     const { version, place } = await this.#read();
     if (version !== this.#seen.version) this.#seen = { version, sinceMs: nowMs };
-    const isFree = place === undefined || this.#options.isAlone || nowMs - this.#seen.sinceMs >= SILENT_MS;
-    if (!isFree) return false;
-    const start = place ?? {
-      chain: randomBytes(9).toString('base64url'),
-      seq: 0,
-      hash: '',
-      cursor: undefined,
-    };
+    const isSilent = this.#options.isAlone || nowMs - this.#seen.sinceMs >= SILENT_MS;
+    if (place !== undefined && place.holder !== '' && !isSilent) return false;
+    const start = place ?? { chain: newChain(), seq: 0, hash: '', cursor: undefined };
     const taken = { throughMs: 0, ...start, holder: this.#me };
     return await this.#write(version + 1, taken);
   }
@@ -88,9 +108,15 @@ export class JournalHold {
     return await this.move({ throughMs });
   }
 
+  /** Lets another one write at once. @throws `store_unavailable`. */
+  async release(): Promise<void> {
+    await this.move({ holder: '' });
+    this.#held = undefined;
+  }
+
   async #write(version: number, place: JournalPlace): Promise<boolean> {
     const { records, box, clock } = this.#options;
-    const body = box.seal(Buffer.from(JSON.stringify(place)), JOURNAL_RECORD);
+    const body = sealPlace(box, place);
     const writtenMs = clock.now();
     if (await records.write({ kind: 'lease', id: JOURNAL_RECORD, version, body })) {
       this.#held = { version, place, writtenMs };

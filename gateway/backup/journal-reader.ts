@@ -29,6 +29,7 @@ export interface JournalVerdict {
   /** When the last one was made, ms since the epoch; 0 when there is none. */
   readonly through_ms: number;
   readonly last_seq: number;
+  readonly last_hash: string;
   readonly problems: readonly string[];
   /** Segments that somebody wrote over or deleted in vain; of them what was there first was read. */
   readonly overwritten: readonly OverwrittenName[];
@@ -67,7 +68,9 @@ class JournalReader {
   readonly #options: JournalReaderOptions;
   readonly #problems: string[] = [];
   readonly #strays: { readonly name: string; readonly chain: string }[] = [];
-  #chain: string | undefined;
+  readonly #others: { readonly name: string; readonly seq: number; readonly atMs: number }[] = [];
+  /** The chain of the archive, and those in which restores went on with it. */
+  readonly #chains = new Set<string>();
   #lastSeq: number;
   #throughMs = 0;
   #overwritten: readonly OverwrittenName[] = [];
@@ -95,23 +98,26 @@ class JournalReader {
     groups.delete(from.seq);
     for (const [seq, names] of [...groups].toSorted(([one], [other]) => one - other))
       yield* this.#group(seq, names);
+    yield* this.#later();
   }
 
   verdict(): JournalVerdict {
     const problems = [
       ...this.#problems,
       ...this.#strays
-        .filter(({ chain }) => chain === this.#chain)
+        .filter(({ chain }) => this.#chains.has(chain))
         .map(({ name }) => `${name} does not follow the segment before it`),
     ];
     if (this.#throughMs === 0) problems.push('there is no journal behind the archive');
     const told = problems.slice(0, TOLD);
     if (problems.length > TOLD) told.push(`and ${problems.length - TOLD} more`);
     const isIntact = problems.length === 0;
+    const [last_hash = ''] = this.#ends;
     return {
       intact: isIntact,
       through_ms: this.#throughMs,
       last_seq: this.#lastSeq,
+      last_hash,
       problems: told,
       overwritten: this.#overwritten,
     };
@@ -123,7 +129,7 @@ class JournalReader {
     if (seq === 0 || !names.includes(segmentName(seq, hash))) return;
     const found = await this.#read(segmentName(seq, hash), seq);
     if (typeof found === 'object' && found.hash === hash) {
-      this.#chain = found.chain;
+      this.#chains.add(found.chain);
       this.#throughMs = found.atMs;
     }
   }
@@ -137,8 +143,7 @@ class JournalReader {
     }
     const isNext = seq === this.#lastSeq + 1;
     const linked = isNext ? read.filter(({ prev }) => this.#ends.has(prev)) : [];
-    this.#chain ??= linked[0]?.chain;
-    const ours = read.filter(({ chain }) => this.#chain === undefined || chain === this.#chain);
+    const ours = this.#ours(read, linked, seq);
     // All of another chain: what was before a restore, and none of this archive's business.
     if (ours.length === 0 && read.length === names.length) return;
     if (linked.length === 0) this.#problems.push(this.#gap(seq, isNext));
@@ -151,6 +156,37 @@ class JournalReader {
     for (const each of ours) {
       this.#throughMs = Math.max(this.#throughMs, each.atMs);
       yield each;
+    }
+  }
+
+  /** Those of the archive's chain, and of chains that go on with it. */
+  #ours(read: readonly ReadSegment[], linked: readonly ReadSegment[], seq: number): readonly ReadSegment[] {
+    const begun = new Set(linked.map(({ chain }) => chain));
+    if (this.#lastSeq === 0 && begun.size > 1)
+      this.#problems.push('several journals begin here, and the archive does not say which is its own');
+    for (const chain of begun) this.#chains.add(chain);
+    if (this.#chains.size === 0) return read;
+    for (const { chain, hash, atMs } of read)
+      if (!this.#chains.has(chain)) this.#others.push({ name: segmentName(seq, hash), seq, atMs });
+    return read.filter(({ chain }) => this.#chains.has(chain));
+  }
+
+  /**
+   * What does not follow from the archive and is later than all that does: the journal of a state that was restored
+   * without all of this one. What it says is revoked is; the rest is not known.
+   */
+  async *#later(): AsyncGenerator<JournalSegment> {
+    const throughMs = this.#throughMs;
+    let isTold = false;
+    for (const { name, seq } of this.#others.filter(({ atMs }) => atMs > throughMs)) {
+      const found = await this.#read(name, seq);
+      if (typeof found === 'string' || !tellsChanges(found)) continue;
+      if (!isTold)
+        this.#problems.push(
+          `${name} is of a journal that another restore began later: take an archive that was made after that restore, if there is one`,
+        );
+      isTold = true;
+      yield found;
     }
   }
 
@@ -178,6 +214,11 @@ class JournalReader {
     if (segment.seq !== seq || segmentName(seq, segment.hash) !== name) return 'stands under another name';
     return segment;
   }
+}
+
+/** A gateway on a store that was emptied writes a journal too, in which nobody revoked anything. */
+function tellsChanges({ keys, records }: JournalSegment): boolean {
+  return keys.length > 0 || records.some(({ kind }) => kind !== 'region');
 }
 
 async function gather(body: AsyncIterable<Uint8Array>): Promise<Buffer | undefined> {

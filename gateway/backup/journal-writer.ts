@@ -61,6 +61,7 @@ export class JournalWriter {
   /** A segment that is at the target, while the store could not yet take that it is. */
   #unrecorded: WrittenSegment | undefined;
   #running: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(options: JournalWriterOptions) {
     this.#options = options;
@@ -76,10 +77,11 @@ export class JournalWriter {
     return this.#hold.place === undefined ? undefined : this.#options.clock.now() - this.#throughMs;
   }
 
-  /** Called about once a second; calls that come while one runs share it. @throws GatewayError of store or target. */
-  tick(): Promise<void> {
+  /** Called about once a second; calls that come while one runs share it, after {@link close} nothing is done. @throws GatewayError of store or target. */
+  async tick(): Promise<void> {
+    if (this.#isClosed) return;
     this.#running ??= this.#tick().finally(() => (this.#running = undefined));
-    return this.#running;
+    await this.#running;
   }
 
   /** Where the journal stands, whoever writes it: taken before a snapshot, what is in it need not be replayed. */
@@ -88,10 +90,12 @@ export class JournalWriter {
     return { seq, hash };
   }
 
-  /** Stops listening, and waits for a segment that is being written. Never rejects. */
+  /** Stops listening, waits for a segment that is being written, and lets others write. Never rejects. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#forget();
     await this.#running?.catch(() => undefined);
+    await this.#hold.release().catch(() => undefined);
   }
 
   async #tick(): Promise<void> {
@@ -121,6 +125,7 @@ export class JournalWriter {
 
   /** What somebody else wrote before is not known here, so all that there is goes once more. */
   #begin(): void {
+    this.#throughMs = this.#hold.place?.throughMs || this.#options.clock.now();
     this.#written.clear();
     this.#heads.clear();
     this.#mustLook = true;

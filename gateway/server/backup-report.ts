@@ -17,7 +17,12 @@ interface Reporters {
 /** Puts what becomes of backups on record, in the log and in the metrics, at once. */
 export function reportBackups({ audit, logger, metrics }: Reporters): BackupObserver {
   return {
-    started: (kind) => {
+    started: (kind, cutOff) => {
+      if (cutOff !== undefined) {
+        metrics.backupFailures.child({ reason: 'cut_off' }).inc();
+        logger.warn('a backup was cut off, because its gateway died; it begins anew', { kind, node: cutOff });
+        audit.note({ event: 'backup.failed', facts: { kind, reason: 'cut_off', node: cutOff } });
+      }
       logger.info('a backup begins', { kind });
       audit.note({ event: 'backup.started', facts: { kind } });
     },

@@ -247,7 +247,7 @@ export class Backups {
         backup: this.#asked(),
         version,
         node: this.#node,
-        journal: (await this.#journal?.position()) ?? { seq: 0, hash: '' },
+        journal: (await this.#journal?.position(control.signal)) ?? { seq: 0, hash: '' },
       },
       control,
     );

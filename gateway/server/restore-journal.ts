@@ -1,4 +1,4 @@
-import type { ArchiveHead } from '../backup/archive-format.ts';
+import type { ArchiveHead, JournalPosition } from '../backup/archive-format.ts';
 import { type JournalSegment, type JournalVerdict, readJournal } from '../backup/journal-reader.ts';
 import { describeOverwritten } from '../backup/overwritten.ts';
 import type { JournalDigest } from '../backup/restore-load.ts';
@@ -11,6 +11,8 @@ export interface JournalFindings extends JournalDigest {
   readonly isComplete: boolean;
   /** Up to when changes are known. */
   readonly throughMs: number;
+  /** The last segment that belongs to it. */
+  readonly end: JournalPosition;
   /** Ends of audit chains that were seen after the archive. */
   readonly heads: readonly { readonly writer: string; readonly seq: number; readonly hash: string }[];
   readonly problems: readonly string[];
@@ -25,6 +27,7 @@ export const NO_JOURNAL: JournalFindings = {
   keys: new Map(),
   isComplete: true,
   throughMs: 0,
+  end: { seq: 0, hash: '' },
   heads: [],
   problems: [],
   warnings: [],
@@ -64,6 +67,7 @@ export async function inspectJournal(
     keys,
     isComplete,
     throughMs: verdict.through_ms,
+    end: { seq: verdict.last_seq, hash: verdict.last_hash },
     heads: [...heads.values()],
     problems,
     warnings,
@@ -99,6 +103,7 @@ export async function eachSegment(
       intact: false,
       through_ms: 0,
       last_seq: from.seq,
+      last_hash: from.hash,
       problems: ['there is no journal: --journal names its directory'],
       overwritten: [],
     };

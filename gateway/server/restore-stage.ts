@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import type { ListRecord } from '../admin/admin-records.ts';
@@ -8,9 +9,11 @@ import { createAuditKeys } from '../audit/audit-keys.ts';
 import type { RestoredChain } from '../audit/restored-chains.ts';
 import { recordRestore } from '../audit/record-restore.ts';
 import { runRestore } from '../backup/include-source.ts';
+import { journalAfterRestore } from '../backup/journal-place.ts';
 import { MemoryRecords } from '../backup/memory-records.ts';
 import { loadArchive } from '../backup/restore-archive.ts';
 import { type LoadCounts, RestoreLoad } from '../backup/restore-load.ts';
+import { createSealedBox } from '../crypto/sealed-box.ts';
 import type { StoredRecord } from '../store/record-store.ts';
 import type { StoreLoad } from '../store/store-copy.ts';
 import { verifyMaster } from './master-check.ts';
@@ -79,6 +82,7 @@ export async function stageRestore(parts: StageParts): Promise<StagedState> {
     await eachSegment(request, archive.head, (segment) => restored.takeSegment(segment));
   const epoch = await finishRecords(parts, restored.records);
   await restored.putKept();
+  await goOnWithJournal(parts);
   await verifyMaster(keyring, staging, undefined);
   const { counts } = restored;
   step(
@@ -88,6 +92,23 @@ export async function stageRestore(parts: StageParts): Promise<StagedState> {
   );
   const chains = await recordTrail(parts, trail, epoch);
   return { counts, epoch, chains, trail };
+}
+
+/**
+ * What is known whole is gone on with, so that an archive of before is followed by what is revoked from now on. After
+ * keys on hold nothing follows on what was before: an archive of then knows neither why they are, nor who released them.
+ */
+async function goOnWithJournal({ plan, load, request }: StageParts): Promise<void> {
+  const { keyring, journal, archive } = plan;
+  if (archive.head.kind !== 'fleet') return;
+  const nothing = randomBytes(32).toString('hex');
+  const end = journal.isComplete ? journal.end : { seq: journal.end.seq, hash: nothing };
+  const record = journalAfterRestore(createSealedBox(keyring, 'backup-lease'), end, {
+    cursor: await load.changesCursor(),
+    throughMs: journal.throughMs,
+    nowMs: request.clock.now(),
+  });
+  await load.putRecords([record]);
 }
 
 /** Where the audit trail of a plan is put before it is published. */

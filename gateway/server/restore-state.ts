@@ -44,6 +44,7 @@ const NO_LOAD: StoreLoad = {
   putRecords: () => Promise.resolve(),
   putKeys: () => Promise.resolve(),
   putSessions: () => Promise.resolve(),
+  changesCursor: () => Promise.resolve(''),
   finish: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };

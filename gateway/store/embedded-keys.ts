@@ -136,12 +136,12 @@ class EmbeddedKeys implements EmbeddedKeyStore {
     return this.#file.guard(() => {
       const { file, count } = this.#file.sql('SELECT file, count FROM changes').get() ?? {};
       const [of, number] = (cursor ?? '').split(':');
-      if (of !== file) return { keys: [], cursor: `${String(file)}:${Number(count)}` };
+      if (of !== file) return { keys: [], cursor: changesCursor(file, count) };
       const rows = this.#file
         .sql('SELECT * FROM keys WHERE changed > ? AND changed > 0 ORDER BY changed LIMIT ?')
         .all(Number(number), CHANGES_LIMIT);
       const last = rows.length < CHANGES_LIMIT ? count : rows.at(-1)?.['changed'];
-      return { keys: rows.map(storedKey), cursor: `${String(file)}:${Number(last)}` };
+      return { keys: rows.map(storedKey), cursor: changesCursor(file, last) };
     });
   }
 
@@ -181,6 +181,11 @@ class EmbeddedKeys implements EmbeddedKeyStore {
   #tell(lineage: string | undefined): void {
     for (const listener of this.#listeners) listener(lineage);
   }
+}
+
+/** A place in the numbered changes of a file: `FILE:NUMBER`. */
+export function changesCursor(file: unknown, number: unknown): string {
+  return `${String(file)}:${Number(number)}`;
 }
 
 /** Reads a row of `keys`. */

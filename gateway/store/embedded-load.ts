@@ -5,7 +5,7 @@ import type { DatabaseSync } from 'node:sqlite';
 
 import { GatewayError } from '../core/gateway-error.ts';
 import { EMBEDDED_FILES } from './embedded-copy.ts';
-import { KEY_FILE_SCHEMA } from './embedded-keys.ts';
+import { changesCursor, KEY_FILE_SCHEMA } from './embedded-keys.ts';
 import { RECORD_FILE_SCHEMA } from './embedded-records.ts';
 import { openDatabase } from './embedded-schema.ts';
 import { STATE_COLUMNS, stateValues } from './family-row.ts';
@@ -114,6 +114,11 @@ class EmbeddedLoad implements StoreLoad {
     for (const session of sessions)
       put.run(...stateValues(endedState(session)), session.id, session.createdMs);
     database.exec('COMMIT');
+  }
+
+  async changesCursor(): Promise<string> {
+    const { file, count } = begun(this.#keys).sql('SELECT file, count FROM changes').get() ?? {};
+    return changesCursor(file, count);
   }
 
   async finish(): Promise<void> {

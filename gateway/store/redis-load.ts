@@ -111,6 +111,11 @@ class RedisLoad implements StoreLoad {
     });
   }
 
+  /** What is loaded is in no index of changes: all that will be there comes later. */
+  async changesCursor(): Promise<string> {
+    return '0';
+  }
+
   async finish(): Promise<void> {
     await this.#do(() => this.#connection.client.del(LOADING_KEY));
   }

@@ -51,6 +51,8 @@ export interface StoreLoad {
   putKeys(keys: readonly CopiedKey[]): Promise<void>;
   /** Writes ended sessions. */
   putSessions(sessions: readonly Tombstone[]): Promise<void>;
+  /** Where `KeyStore.changes` goes on to tell all that changes once this is finished, and nothing that was put here. */
+  changesCursor(): Promise<string>;
   /** Makes all of it durable and takes the mark away, last. */
   finish(): Promise<void>;
   close(): Promise<void>;

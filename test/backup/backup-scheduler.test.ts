@@ -5,9 +5,11 @@ import { type Test, test } from 'tap';
 import { BackupLease, LEASE_MS } from '../../gateway/backup/backup-lease.ts';
 import type { ArchiveKind } from '../../gateway/backup/backup-progress.ts';
 import { type ArchiveOrder, BackupScheduler } from '../../gateway/backup/backup-scheduler.ts';
+import { GatewayError } from '../../gateway/core/gateway-error.ts';
 import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
 import { createSealedBox } from '../../gateway/crypto/sealed-box.ts';
 import { openEmbeddedRecords } from '../../gateway/store/embedded-records.ts';
+import type { RecordStore } from '../../gateway/store/record-store.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const box = createSealedBox(parseKeyring(createMasterKey()), 'backup-lease');
@@ -20,16 +22,26 @@ function fleet(t: Test) {
   const records = openEmbeddedRecords(join(t.testdir(), 'records.db'));
   t.teardown(() => records.close());
   const log: string[] = [];
+  /** A full disk takes no record, and those that are there can be read. */
+  const disk = { isFull: false };
+  const kept: Pick<RecordStore, 'read' | 'write'> = {
+    read: (kind, id) => records.read(kind, id),
+    write: async (record) => {
+      if (disk.isFull) throw new GatewayError('store_unavailable', 'the disk is full');
+      return await records.write(record);
+    },
+  };
   let made = 0;
   const node = (name: string, hasOwn = true) => {
     const orders: (ArchiveOrder & { end(error?: Error): void })[] = [];
-    const lease = (id: string) => new BackupLease({ records, box, id, name, clock });
+    const lease = (id: string) => new BackupLease({ records: kept, box, id, name, clock });
     const scheduler = new BackupScheduler({
       fleet: lease('backup'),
       node: hasOwn ? lease(`backup-${name}`) : undefined,
       clock,
       observer: {
-        started: (kind) => log.push(`${name} started ${kind}`),
+        started: (kind, cutOff) =>
+          log.push(`${name} started ${kind}${cutOff === undefined ? '' : ` after ${cutOff}`}`),
         done: (kind) => log.push(`${name} done ${kind}`),
         failed: (kind, error, failures) => log.push(`${name} failed ${kind} ${failures} ${String(error)}`),
         gaveUp: (kind) => log.push(`${name} gave up ${kind}`),
@@ -59,7 +71,7 @@ function fleet(t: Test) {
       for (const { scheduler } of nodes) await scheduler.tick();
     }
   };
-  return { clock, log, node, pass, records };
+  return { clock, log, node, pass, records, disk };
 }
 
 /** Ends the archive under way and waits until that is on record. */
@@ -104,7 +116,7 @@ await test('a node that died in the middle is followed by another one', async (t
     'dead started fleet',
     'other started node',
     'other done node',
-    'other started fleet',
+    'other started fleet after dead',
     'other done fleet',
   ]);
 });
@@ -187,4 +199,23 @@ await test('an operator begins one at any time, unless one is under way anywhere
   t.same(run.progress, { phase: 'writing', bytes: 7 });
   await end(b);
   t.match(await run.ended, { archive: '2.age' });
+});
+
+await test('a store that takes nothing fails what is due at once and then once a minute, until it has room', async (t) => {
+  const { clock, log, node, pass, disk } = fleet(t);
+  const a = node('a', false);
+  await pass(5000, a);
+  await end(a);
+  disk.isFull = true;
+  await t.rejects(a.scheduler.begin(), { code: 'store_unavailable' });
+  clock.advance(24 * HOUR);
+  for (let ticks = 0; ticks < 24; ticks += 1) {
+    clock.advance(5000);
+    await a.scheduler.tick().catch(() => undefined);
+  }
+  const failed = 'a failed fleet 0 GatewayError: the disk is full';
+  t.same(log.slice(2), [failed, failed, failed], 'the one that was asked for, and two in two minutes');
+  disk.isFull = false;
+  await pass(60_000, a);
+  t.same(log.slice(5), ['a started fleet']);
 });

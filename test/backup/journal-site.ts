@@ -4,6 +4,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 
 import { openDirectoryTarget } from '../../gateway/backup/directory-target.ts';
 import type { BackupTarget } from '../../gateway/backup/backup-target.ts';
+import { journalAfterRestore } from '../../gateway/backup/journal-place.ts';
 import { readJournal } from '../../gateway/backup/journal-reader.ts';
 import { JournalWriter } from '../../gateway/backup/journal-writer.ts';
 import { createMasterKey, parseKeyring } from '../../gateway/crypto/keyring.ts';
@@ -56,6 +57,15 @@ export function openSite() {
     }
     return { versions, found, verdict: reading.verdict() };
   };
+  /** What a restore leaves: the record of where the journal goes on, or none. */
+  const restore = async (end?: { seq: number; hash: string }) => {
+    const old = await records.read('lease', 'backup-journal');
+    await records.forget('lease', 'backup-journal', old?.version ?? 0);
+    if (end === undefined) return;
+    const cursor = (await keys.changes(undefined)).cursor;
+    const made = { cursor, throughMs: clock.now(), nowMs: 1 };
+    await records.write(journalAfterRestore(createSealedBox(keyring, 'backup-lease'), end, made));
+  };
   const issue = (lineage: string, version = 1) =>
     keys.write({ lineage, version, person: 'vera', dueMs: 1, body: Buffer.from(`${lineage} ${version}`) });
   return {
@@ -68,6 +78,7 @@ export function openSite() {
     writer,
     read,
     issue,
+    restore,
     setHeads: (texts: string[]) => (heads = texts.map((text, index) => ({ name: `chain-${index}`, text }))),
     close: () => {
       keys.close();

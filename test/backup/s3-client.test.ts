@@ -1,6 +1,7 @@
 import { AwsV4Signer } from 'aws4fetch';
 import { test } from 'tap';
 
+import { lacksRoom } from '../../gateway/backup/backup-target.ts';
 import { readRefusal, refusalFailure } from '../../gateway/backup/s3-failure.ts';
 import { type Answer, EMPTY, breaksOff, failed, says, serve } from './s3-service.ts';
 import { namesOf, pieces, readAll } from './target-contract.ts';
@@ -175,5 +176,8 @@ void test('each refusal says what to do, and repeats nothing of the service’s 
     t.match(told(status, text), message);
     t.notMatch(told(status, text), /SECRET/);
   }
+  const failureOf = (status: number, text: string) => refusalFailure(attempt, readRefusal(status, text, ''));
+  t.ok(lacksRoom(failureOf(403, error('QuotaExceeded'))) && lacksRoom(failureOf(507, '')));
+  t.notOk(lacksRoom(failureOf(403, '')), 'only those make room by what has had its time');
   t.end();
 });

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'tap';
 
+import { lacksRoom } from '../../gateway/backup/backup-target.ts';
 import { listUploads } from '../../gateway/backup/s3-listing.ts';
 import { openS3Target } from '../../gateway/backup/s3-target.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
@@ -11,6 +12,24 @@ import { type Buckets, DAY_MS, MIB, collect, mebibytes } from './s3-buckets.ts';
 
 /** What happens to a bucket's target when the service or the way to it fails. */
 export async function s3Faults(server: S3Server, { placeOf, quick, rawClient }: Buckets): Promise<void> {
+  // Before anything is killed: a change of a bucket waits half a minute for a gateway that died.
+  await test('a bucket that is full takes nothing half, says so, and takes again when there is room', async (t) => {
+    const target = quick();
+    await server.setQuota('plain', 20 * MIB);
+    await target.put('zasov-first.age', mebibytes(14));
+    for (const count of [8, 40]) {
+      const error: unknown = await target.put('zasov-full.age', mebibytes(count)).catch((e: unknown) => e);
+      t.match(error, { code: 'backup_failed', message: /the quota of the bucket is used up: raise it/ });
+      t.ok(lacksRoom(error), 'what has had its time is removed then');
+    }
+    t.same(await namesOf(target, 'zasov-'), ['zasov-first.age']);
+    t.same(await collect(listUploads(rawClient('plain'), '')), []);
+    await target.remove('zasov-first.age');
+    t.match(await target.put('zasov-full.age', mebibytes(8)), { bytes: 8 * MIB });
+    await target.remove('zasov-full.age');
+    await server.setQuota('plain', undefined);
+  });
+
   await test('a service killed in the middle of an upload leaves no name, and the rest is swept', async (t) => {
     const target = quick();
     const body = mebibytes(40, async (index) => {

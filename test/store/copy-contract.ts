@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 
+import type { KeyStore } from '../../gateway/store/key-store.ts';
 import type { StoredRecord } from '../../gateway/store/record-store.ts';
 import type { CopiedKey, StoreCopy, StoreLoad, Tombstone } from '../../gateway/store/store-copy.ts';
 
@@ -7,8 +8,8 @@ import type { CopiedKey, StoreCopy, StoreLoad, Tombstone } from '../../gateway/s
 interface CopiedStore {
   copy: () => Promise<StoreCopy>;
   load: () => Promise<StoreLoad>;
-  /** Opens the store as a gateway does and closes it. */
-  serve: () => Promise<void>;
+  /** Opens the store as a gateway does. */
+  serve: () => Promise<{ readonly keys: KeyStore; readonly close: () => Promise<void> }>;
 }
 
 const KEYS: readonly CopiedKey[] = Array.from({ length: 450 }, (_, index) => ({
@@ -74,7 +75,7 @@ export async function storeCopyContract(tests: Test, { copy, load, serve }: Copi
       await fill(second);
       await second.finish();
       await second.close();
-      await serve();
+      await (await serve()).close();
     },
   );
 
@@ -107,6 +108,30 @@ export async function storeCopyContract(tests: Test, { copy, load, serve }: Copi
       t.equal(Buffer.from(found?.body ?? []).toString(), 'later', 'of two versions the higher one stays');
       t.equal((await gather(read.records()))[0]?.version, 3);
       await read.close();
+    },
+  );
+
+  await tests.test(
+    'what changes after a load is told from where the load ended, and nothing else',
+    async (t) => {
+      const other = await load();
+      await other.begin({ replace: true });
+      await fill(other);
+      const cursor = await other.changesCursor();
+      await other.finish();
+      await other.close();
+      const served = await serve();
+      t.teardown(() => served.close());
+      const { keys } = served;
+      t.same((await keys.changes(cursor)).keys, []);
+      const [key] = await keys.list();
+      if (key === undefined) throw new Error('there are no keys');
+      await keys.write({ ...key, version: key.version + 1 });
+      const { keys: changed } = await keys.changes(cursor);
+      t.same(
+        changed.map(({ lineage }) => lineage),
+        [key.lineage],
+      );
     },
   );
 }

@@ -16,15 +16,13 @@ await test('a copy of the embedded store', async (t) => {
   await storeCopyContract(t, {
     copy: () => openStoreCopy(place),
     load: () => openStoreLoad(place),
-    serve: async () => {
-      const opened = await openStore({
+    serve: () =>
+      openStore({
         ...place,
         transitions: familyTransitions,
         clock: systemClock,
         onUnreplicated: () => undefined,
-      });
-      await opened.close();
-    },
+      }),
   });
   t.equal(statSync(join(place.data, 'keys.db')).mode & 0o777, 0o600);
 });

@@ -17,10 +17,7 @@ for (const [name, start] of [
     await storeCopyContract(t, {
       copy: () => openRedisCopy(place),
       load: () => openRedisLoad(place),
-      serve: async () => {
-        const store = await openRedisStore({ place });
-        await store.close();
-      },
+      serve: () => openRedisStore({ place }),
     });
     if (servers.length === 1)
       t.equal(await servers[0]?.command('GET', '{zasov:1:}'), 'somebody else has keys here too');

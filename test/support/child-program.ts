@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 /** A program that a test started, in a process group of its own. */
 export interface ChildProgram {
   readonly pid: number;
+  /** Resolves with the exit code; `null` when it was killed. */
+  readonly ended: Promise<number | null>;
   /** Everything written so far. */
   readonly output: { readonly stdout: string; readonly stderr: string };
   /**
@@ -48,6 +50,7 @@ export function startProgram(
   return {
     pid: group,
     output,
+    ended,
     line: (wanted, timeoutMs) => waitForLine(child, output, wanted, timeoutMs, what),
     stop: async (deadlineMs = 20_000) => {
       if (isRunning(child)) child.kill('SIGTERM');

@@ -20,6 +20,8 @@ export interface S3Server {
   makeBucket(name: string, hasLock: boolean): Promise<void>;
   /** Another user, who may touch no bucket of the first. */
   makeStranger(): Promise<S3Credentials>;
+  /** A bucket takes no more than so many bytes; `undefined` takes the quota away. */
+  setQuota(bucket: string, bytes: number | undefined): Promise<void>;
   /** SIGKILL to the gateway that speaks S3; what is stored stays. */
   kill(): Promise<void>;
   /** Starts it again on the same port. */
@@ -155,6 +157,11 @@ async function start(monitorPort: number, port: number): Promise<S3Server> {
         const stranger = { accessKeyId: 'ZASOVSTRANGER', secretAccessKey: 'another-secret' };
         await makeUser('stranger', stranger);
         return stranger;
+      },
+      async setQuota(bucket, bytes) {
+        const of = ['--quota-scope=bucket', `--bucket=${bucket}`];
+        if (bytes !== undefined) await call('radosgw-admin', 'quota', 'set', ...of, `--max-size=${bytes}`);
+        await call('radosgw-admin', 'quota', bytes === undefined ? 'disable' : 'enable', ...of);
       },
       kill: () => ended(gateway),
       async restart() {
