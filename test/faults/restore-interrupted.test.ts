@@ -11,8 +11,13 @@ import { LostSite } from './lost-site.ts';
 /** What a restore tells before each of its parts: where it is killed. */
 const STEPS = ['target', 'state', 'admins', 'audit', 'secrets', 'publish', 'store', 'done'];
 
-/** Starts a restore and kills it as soon as it tells of a step. */
-async function killedAt(site: LostSite, archive: string, step: string): Promise<void> {
+/** Starts a restore and signals it as soon as it tells of a step. @returns its exit code. */
+async function endedAt(
+  site: LostSite,
+  archive: string,
+  step: string,
+  signal: NodeJS.Signals,
+): Promise<number | null> {
   const words = [
     'restore',
     archive,
@@ -26,13 +31,14 @@ async function killedAt(site: LostSite, archive: string, step: string): Promise<
   const child = spawn(process.execPath, ['gateway/zasov.mjs', ...words, '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const ended = once(child, 'exit');
+  const ended = once(child, 'exit') as Promise<[number | null]>;
   let told = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     told += text;
-    if (told.includes(`"step":"${step}"`)) child.kill('SIGKILL');
+    if (told.includes(`"step":"${step}"`)) child.kill(signal);
   });
-  await ended;
+  const [code] = await ended;
+  return code;
 }
 
 for (const store of ['embedded', 'redis'] as const)
@@ -42,8 +48,16 @@ for (const store of ['embedded', 'redis'] as const)
     const archive = await site.kit.archive();
     await site.kit.journal();
     await site.lose();
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      t.equal(await endedAt(site, archive, 'state', signal), code, `${signal} ends it in an orderly way`);
+      t.equal(whatIsThere(site), 'empty');
+      t.notOk(existsSync(`${site.data}.restore`), 'what was made ready is gone at once');
+    }
     for (const step of STEPS) {
-      await killedAt(site, archive, step);
+      await endedAt(site, archive, step, 'SIGKILL');
       const outcome = whatIsThere(site);
       t.comment(step, outcome);
       if (outcome === 'complete') {
