@@ -66,9 +66,9 @@ const CERTIFICATES_MS = 12 * 3_600_000;
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const closers: Closers = [];
   try {
+    refuseUnfinished(options.data);
     const first = await chooseFirstPolicy(options);
     await mkdir(options.data, { recursive: true, mode: 0o700 });
-    refuseUnfinished(options.data);
     const { policy, notices } = first;
     const count = policy.workers === 'auto' ? availableParallelism() : policy.workers;
     if (count > 1) return await supervise(options, first, count, closers);

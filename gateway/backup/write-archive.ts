@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { chunkGarbage } from '../core/chunk-garbage.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { Signer } from '../crypto/signing-key.ts';
 import type { ArchiveHead } from './archive-format.ts';
@@ -186,6 +187,7 @@ class TarWriter {
 
   #count<T extends Uint8Array>(path: string, chunk: T): T {
     this.#plainBytes += chunk.length;
+    chunkGarbage.count(chunk.length);
     this.#options.onProgress?.({ plainBytes: this.#plainBytes, path });
     return chunk;
   }

@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../core/gateway-error.ts';
 import type { UpstreamNode } from '../upstream/upstream-node.ts';
 import { joinRepeatedHeaders } from './repeated-headers.ts';
-import { bodyGarbage } from './body-garbage.ts';
+import { chunkGarbage } from '../core/chunk-garbage.ts';
 import { troubleOf } from '../upstream/health-check.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import type { Exchange } from './exchange.ts';
@@ -271,7 +271,7 @@ export class Forwarding implements AttemptOwner, SlowExchange {
   }
 
   #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    bodyGarbage.count(chunk.byteLength);
+    chunkGarbage.count(chunk.byteLength);
     // RFC 9110 section 15.3.6: no content here, whatever the upstream sends; HTTP/2 would break off.
     if (this.#status === 205 || !this.#sink.passes(chunk.byteLength)) return;
     if (this.#remaining >= 0) {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 
 import { GatewayError } from '../core/gateway-error.ts';
-import { bodyGarbage } from './body-garbage.ts';
+import { chunkGarbage } from '../core/chunk-garbage.ts';
 import type { Exchange } from './exchange.ts';
 import { type SlowExchange, waitingClients } from './waiting-clients.ts';
 
@@ -99,7 +99,7 @@ export class RequestBody extends Readable implements SlowExchange {
     if (this.destroyed) return;
     this.#move(chunk.byteLength);
     this.receivedBytes += chunk.byteLength;
-    bodyGarbage.count(chunk.byteLength);
+    chunkGarbage.count(chunk.byteLength);
     if (this.receivedBytes > this.#limits.limitBytes) {
       this.#exchange.source.pause();
       this.destroy(

@@ -163,7 +163,9 @@ export class WindowLimit {
 
   #note(name: string, slot: Slot, amount: number): void {
     slot.unsent += amount;
-    if (!slot.isDirty && Math.abs(slot.unsent) >= this.#tellFrom) this.#mark(name, slot);
+    if (slot.isDirty) return;
+    // That nothing is left is told at once: what is untold here is to be had there.
+    if (slot.remaining <= 0 || Math.abs(slot.unsent) >= this.#tellFrom) this.#mark(name, slot);
   }
 
   #mark(name: string, slot: Slot): void {

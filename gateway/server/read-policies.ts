@@ -6,6 +6,7 @@ import { notInForce } from '../policy/not-in-force.ts';
 import type { Policy } from '../policy/policy.ts';
 import { policySchema } from '../policy/policy-schema.ts';
 import { loweredProtection } from '../policy/protection-table.ts';
+import { refuseHalfRestored } from '../store/open-store-copy.ts';
 import { layOutPolicy, readKeptPolicy } from './kept-policy.ts';
 import { readKeyring } from './read-keyring.ts';
 import type { PolicyReading } from './policy-in-force.ts';
@@ -53,7 +54,7 @@ export type FirstPolicy = Extract<PolicyReading, { policy: Policy }> & {
  * in force on this node, the one before, so that a restart is no way around the two administrators. Whether they have
  * approved the one on disk is seen by the first reload.
  *
- * @throws GatewayError `internal`.
+ * @throws GatewayError `internal`; `store_unavailable`, also where half of a restore is.
  */
 export async function chooseFirstPolicy(options: {
   readonly policies: string;
@@ -64,6 +65,8 @@ export async function chooseFirstPolicy(options: {
   const { data, environment, policies } = options;
   const onDisk = { ...readFirstPolicy(options), path: policies, isKept: false };
   if (options.startsAsWritten === true) return onDisk;
+  // A new master key beside half of a restore would be in the way of the other half.
+  await refuseHalfRestored({ choice: onDisk.policy.store, data, environment });
   const kept = await readKeptPolicy(data, await readKeyring(onDisk.policy, data, environment));
   if (kept === undefined || kept.contentHash === onDisk.candidate.contentHash) return onDisk;
   const parsed = policySchema.safeParse(kept.raw);

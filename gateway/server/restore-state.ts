@@ -182,7 +182,12 @@ async function clear(request: RestoreRequest, plan: RestorePlan): Promise<Cleara
 async function clearAgain(request: RestoreRequest, plan: RestorePlan): Promise<Clearance> {
   const { place, policy } = plan;
   const word = await readClearance(place.data, await readKeyring(policy, place.data, request.environment));
-  if (word?.sha256 !== plan.archive.sha256)
+  if (word === undefined)
+    throw new GatewayError(
+      'restore_refused',
+      `the shared store holds half of a restore, and ${place.data} is not of it: move ${place.data} away and run this again`,
+    );
+  if (word.sha256 !== plan.archive.sha256)
     throw new GatewayError(
       'restore_refused',
       `a restore of another archive was interrupted here: run that one again, or move ${place.data} away first`,

@@ -1,6 +1,6 @@
 import type { Environment } from '../config/environment.ts';
 import { openEmbeddedCopy } from './embedded-copy.ts';
-import { openEmbeddedLoad } from './embedded-load.ts';
+import { openEmbeddedLoad, refuseUnfinishedLoad } from './embedded-load.ts';
 import { placeOf, type StoreChoice } from './open-store.ts';
 import type { StoreCopy, StoreLoad } from './store-copy.ts';
 
@@ -26,4 +26,14 @@ export async function openStoreLoad({ choice, data, environment }: StorePlace): 
   const place = placeOf(choice, environment);
   const { openRedisLoad } = await import('./redis-load.ts');
   return await openRedisLoad(place);
+}
+
+/**
+ * Refuses a store in which a restore did not come to its end, before anything is made for a gateway on it.
+ *
+ * @throws GatewayError as `openStore`.
+ */
+export async function refuseHalfRestored(place: StorePlace): Promise<void> {
+  if (place.choice.kind === 'embedded') refuseUnfinishedLoad(place.data);
+  else await (await openStoreCopy(place)).close();
 }

@@ -1,15 +1,15 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Body bytes between two collections: less memory against about a millisecond of work each. */
+/** Bytes between two collections: less memory against about a millisecond of work each. */
 const STEP_BYTES = 8 * 1024 * 1024;
 
 /**
- * Frees the buffers of bodies soon after they passed. Every chunk is a young object of a few bytes that holds up to
+ * Frees the buffers of a stream soon after they passed. Every chunk is a young object of a few bytes that holds up to
  * 64 KiB outside of the heap, and the collector lets some 60 MB of them wait: memory that the system's allocator
- * never gives back. One minor collection every 8 MiB keeps a gateway that carries large files flat.
+ * never gives back. One minor collection every 8 MiB keeps a process that carries large files flat.
  */
-class BodyGarbage {
+class ChunkGarbage {
   #countedBytes = 0;
   #collect: ((options: { type: 'minor' }) => void) | undefined;
 
@@ -29,4 +29,4 @@ function exposeCollector(): (options: { type: 'minor' }) => void {
 }
 
 /** One count for the process, because its heap is one. */
-export const bodyGarbage = new BodyGarbage();
+export const chunkGarbage = new ChunkGarbage();
