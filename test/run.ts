@@ -22,8 +22,7 @@ const HEAVY = 'test/{end-to-end,browser,application,faults}/**';
 /** They measure time and memory, or fill the machine: they run one after another and last. */
 const ALONE = [
   'test/faults/{*failover,primary-moves,redis-faults}.test.ts',
-  'test/browser/demo.test.ts',
-  'test/end-to-end/{big-body,http2-floods,overload,slow-and-many,theft,worker-crash}.test.ts',
+  'test/end-to-end/{big-body,http2-floods,overload,sign-in-protection,slow-and-many,theft}.test.ts',
 ];
 /** One more than the cores of continuous integration: most files wait for the programs that they start. */
 const JOBS = 3;

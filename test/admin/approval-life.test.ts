@@ -38,7 +38,7 @@ void test(
           for (const store of stores) store.close();
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
     for (const [state, count] of Object.entries(reached)) t.ok(count > 0, `${count} proposals: ${state}`);
   },

@@ -241,7 +241,7 @@ await test('whatever happens to keys, and on whichever node, each secret is wort
         await run(join(folder, `${runs}.db`), [{ does: 'issue', person: 'anna' }, ...steps], overlapMs);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
   t.ok(count > 1000, `${count} steps`);
 });

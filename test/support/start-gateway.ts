@@ -52,7 +52,11 @@ export function temporaryDirectory(): string {
 
 async function startZasov(parameters: string[], data: string): Promise<RunningGateway> {
   const program = startProgram(process.execPath, [PROGRAM, ...parameters]);
-  const line = await program.line(/"event":\s*"ready"/, READY_MS);
+  const line = await program.line(/"event":\s*"ready"/, READY_MS).catch(async (error: unknown) => {
+    // Nobody else knows of it, and it would keep the test's process from ending.
+    await program.kill();
+    throw error;
+  });
   const ready = JSON.parse(line) as { listeners: RunningGateway['listeners']; ca: string };
   return {
     program,
