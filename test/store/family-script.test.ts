@@ -14,7 +14,7 @@ import { LIFETIME_MS, LIMITS } from './contract-bench.ts';
 
 /** Fixed, so that a run that fails can be repeated, and so that all outcomes are sure to be reached. */
 const SEED = 20_261_124;
-const HISTORIES = 700;
+const HISTORIES = 1300;
 /** Histories played side by side, so that round trips overlap. */
 const LANES = 48;
 
