@@ -94,7 +94,7 @@ await test('Ctrl-C ends the waiting for a backup with 130, and the gateway makes
   const before = archives().length;
   writeFileSync(slow, '');
   const seen = onTerminal(zasov('backup', 'now', '--data', data));
-  await seen.shows(/MiB.*writing/);
+  await seen.shows(/[KM]iB.*writing/);
   seen.type(CTRL_C);
   await endsWith(t, seen, 130);
   t.match(settled(seen.screen), /zasov: interrupted: the gateway goes on with it/);
