@@ -28,13 +28,12 @@ export async function* boundHeader(sealed: AsyncIterable<Uint8Array>): AsyncGene
     yield held.subarray(0, length);
     if (piece.length < chunk.length) yield chunk.subarray(piece.length);
   }
-  if (!isWhole) throw new GatewayError('backup_invalid', 'it is no age file: it ends in its header');
+  if (!isWhole) throw endsInHeader();
 }
 
 /** The same for an age file that is there as a whole. @throws as {@link boundHeader}. */
 export function checkHeader(sealed: Uint8Array): void {
-  if (!hasWholeHeader(Buffer.from(sealed.subarray(0, LIMIT_BYTES))))
-    throw new GatewayError('backup_invalid', 'it is no age file: it ends in its header');
+  if (!hasWholeHeader(Buffer.from(sealed.subarray(0, LIMIT_BYTES)))) throw endsInHeader();
 }
 
 /** What age's specification calls the header ends with the first line that begins with three dashes. */
@@ -50,6 +49,10 @@ function hasWholeHeader(begin: Buffer): boolean {
   if (last !== -1 && begin.includes('\n', last + 1)) return true;
   if (begin.length < LIMIT_BYTES) return false;
   throw new GatewayError('backup_invalid', 'its header does not end');
+}
+
+function endsInHeader(): GatewayError {
+  return new GatewayError('backup_invalid', 'it is no age file: it ends in its header');
 }
 
 function countOf(text: Buffer, wanted: string): number {

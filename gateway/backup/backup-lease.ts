@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 import type { Clock } from '../core/clock.ts';
-import type { SealedBox } from '../crypto/sealed-box.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { createSealedBox, type SealedBox } from '../crypto/sealed-box.ts';
 import type { RecordStore } from '../store/record-store.ts';
 import type { BackupHistory } from './schedule.ts';
 
@@ -40,6 +41,14 @@ export interface BackupLeaseOptions {
   /** The node's name: no other process has it at the same time. */
   readonly name: string;
   readonly clock: Clock;
+}
+
+/** The record of the whole fleet. */
+export const FLEET_RECORD = 'backup';
+
+/** Seals the records of kind `lease`: those of the backups, and the journal's. */
+export function createLeaseBox(keyring: Keyring): SealedBox {
+  return createSealedBox(keyring, 'backup-lease');
 }
 
 /** So long a holder may be silent, in milliseconds; it renews several times in it. */

@@ -77,7 +77,11 @@ export class JournalWriter {
     return this.#hold.place === undefined ? undefined : this.#options.clock.now() - this.#throughMs;
   }
 
-  /** Called about once a second; calls that come while one runs share it, after {@link close} nothing is done. @throws GatewayError of store or target. */
+  /**
+   * Called about once a second; calls that come while one runs share it, after {@link close} nothing is done.
+   *
+   * @throws GatewayError of store or target.
+   */
   async tick(): Promise<void> {
     if (this.#isClosed) return;
     this.#running ??= this.#tick().finally(() => (this.#running = undefined));

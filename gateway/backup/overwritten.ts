@@ -1,4 +1,5 @@
 import { parseArchiveName } from './archive-format.ts';
+import { noteName } from './archive-note.ts';
 import type { BackupTarget, LaterVersions, StoredObject } from './backup-target.ts';
 import { segmentNumber } from './journal-segment.ts';
 
@@ -15,6 +16,11 @@ export function overwrittenOf(objects: readonly StoredObject[]): OverwrittenName
   return objects
     .flatMap(({ name, later }) => (later === undefined ? [] : [{ name, ...later }]))
     .slice(0, TOLD);
+}
+
+/** Those of them that are an archive or its note. */
+export function overwrittenAt(archive: string, names: readonly OverwrittenName[]): OverwrittenName[] {
+  return names.filter(({ name }) => name === archive || name === noteName(archive));
 }
 
 /** Looks for what somebody wrote over or deleted under names that begin so. @throws GatewayError `backup_failed`. */

@@ -5,7 +5,7 @@ import type { ArchiveKind } from './backup-progress.ts';
 import type { BackupTarget } from './backup-target.ts';
 import type { HeldArchive } from './retention.ts';
 import { type DrillReport, readDrillReport } from './drill-report.ts';
-import { type OverwrittenName, overwrittenOf } from './overwritten.ts';
+import { type OverwrittenName, overwrittenAt, overwrittenOf } from './overwritten.ts';
 
 /** One archive at a target, as far as can be told without an identity. */
 export interface ArchiveView {
@@ -104,7 +104,7 @@ function countsOf(
   archive: string,
   overwritten: readonly OverwrittenName[],
 ): Pick<ArchiveView, 'overwritten' | 'deleted'> {
-  const both = overwritten.filter(({ name }) => name === archive || name === noteName(archive));
+  const both = overwrittenAt(archive, overwritten);
   return {
     overwritten: both.reduce((sum, { written }) => sum + written, 0),
     deleted: both.reduce((sum, { deleted }) => sum + deleted, 0),

@@ -4,8 +4,7 @@ import { GatewayError } from '../core/gateway-error.ts';
 import type { BackupProgress } from './backup-progress.ts';
 import type { BackupTarget } from './backup-target.ts';
 import { ARCHIVE_PREFIX, parseArchiveName } from './archive-format.ts';
-import { noteName } from './archive-note.ts';
-import { describeOverwritten, overwrittenOf } from './overwritten.ts';
+import { describeOverwritten, overwrittenAt, overwrittenOf } from './overwritten.ts';
 import { noteOf } from './target-survey.ts';
 
 /** What an archive at the target was found to be. */
@@ -51,8 +50,7 @@ export async function verifyArchives(asked: Verification): Promise<VerifiedArchi
     const problem = await problemOf(asked, name, (read) =>
       asked.onProgress({ phase: 'reading back', bytes: start + read, totalBytes }),
     );
-    const warning = overwritten
-      .filter((each) => each.name === name || each.name === noteName(name))
+    const warning = overwrittenAt(name, overwritten)
       .map((each) => describeOverwritten(each))
       .join('; ');
     results.push({

@@ -4,13 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { headsDirectory } from '../audit/trail-head.ts';
 import type { JournalPosition } from '../backup/archive-format.ts';
+import { createLeaseBox } from '../backup/backup-lease.ts';
 import { createBackupSigner } from '../backup/backup-signer.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
 import type { JournalHead } from '../backup/journal-segment.ts';
 import { JournalWriter } from '../backup/journal-writer.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/gateway-error.ts';
-import { createSealedBox } from '../crypto/sealed-box.ts';
 
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import { every } from './closers.ts';
@@ -51,7 +51,7 @@ export function openBackupJournal(
     signer: createBackupSigner(keyring),
     keys: keyStore,
     records,
-    box: createSealedBox(keyring, 'backup-lease'),
+    box: createLeaseBox(keyring),
     clock,
     isAlone,
     heads: () => readHeadFiles(headsDirectory(data)),

@@ -1,5 +1,4 @@
-import { BackupLease } from '../backup/backup-lease.ts';
-import { createSealedBox } from '../crypto/sealed-box.ts';
+import { BackupLease, createLeaseBox, FLEET_RECORD } from '../backup/backup-lease.ts';
 import type { AdminServices } from '../pipeline/admin-services.ts';
 import type { DrawConsole } from '../pipeline/console-facts.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
@@ -45,8 +44,8 @@ export function openAdministration(
     maxAgeMs: () => policy().protection.streamMaxAgeMs,
   });
   // Looks only: this name never takes it.
-  const box = createSealedBox(keyring, 'backup-lease');
-  const lease = new BackupLease({ records, box, id: 'backup', name: '', clock });
+  const box = createLeaseBox(keyring);
+  const lease = new BackupLease({ records, box, id: FLEET_RECORD, name: '', clock });
   return {
     services: createAdminService(audit, [
       createAdminApiPage(admins),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { headsDirectory } from '../audit/trail-head.ts';
 import { nodeName } from '../audit/writer-slot.ts';
-import { BackupLease, type FinishedBackup } from '../backup/backup-lease.ts';
+import { BackupLease, createLeaseBox, type FinishedBackup, FLEET_RECORD } from '../backup/backup-lease.ts';
 import { type ArchiveOrder, type BackupRun, BackupScheduler } from '../backup/backup-scheduler.ts';
 import type { BackupProgress } from '../backup/backup-progress.ts';
 import type { BackupTarget } from '../backup/backup-target.ts';
@@ -12,7 +12,6 @@ import { openTarget } from '../backup/open-target.ts';
 import { nextDueMs } from '../backup/schedule.ts';
 import { type ArchiveView, surveyTarget } from '../backup/target-survey.ts';
 import { GatewayError } from '../core/gateway-error.ts';
-import { createSealedBox } from '../crypto/sealed-box.ts';
 import { signerFingerprint } from '../crypto/signing-key.ts';
 import type { BackupPolicy } from '../policy/compile-backup.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -66,12 +65,12 @@ export class Backups {
     this.#policy = policy;
     this.#node = nodeName(headsDirectory(data));
     this.#signers = backupSignerKeys(keyring);
-    const box = createSealedBox(keyring, 'backup-lease');
+    const box = createLeaseBox(keyring);
     const lease = (id: string) => new BackupLease({ records, box, id, name: this.#node, clock });
-    this.#fleet = lease('backup');
+    this.#fleet = lease(FLEET_RECORD);
     this.#scheduler = new BackupScheduler({
       fleet: this.#fleet,
-      node: policy.store.kind === 'embedded' ? undefined : lease(`backup-${this.#node}`),
+      node: policy.store.kind === 'embedded' ? undefined : lease(`${FLEET_RECORD}-${this.#node}`),
       clock,
       observer: reportBackups(foundation),
       make: (order) => this.#make(order),

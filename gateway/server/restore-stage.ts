@@ -9,11 +9,11 @@ import { createAuditKeys } from '../audit/audit-keys.ts';
 import type { RestoredChain } from '../audit/restored-chains.ts';
 import { recordRestore } from '../audit/record-restore.ts';
 import { runRestore } from '../backup/include-source.ts';
+import { createLeaseBox } from '../backup/backup-lease.ts';
 import { journalAfterRestore } from '../backup/journal-place.ts';
 import { MemoryRecords } from '../backup/memory-records.ts';
 import { loadArchive } from '../backup/restore-archive.ts';
 import { type LoadCounts, RestoreLoad } from '../backup/restore-load.ts';
-import { createSealedBox } from '../crypto/sealed-box.ts';
 import type { StoredRecord } from '../store/record-store.ts';
 import type { StoreLoad } from '../store/store-copy.ts';
 import { verifyMaster } from './master-check.ts';
@@ -103,7 +103,7 @@ async function goOnWithJournal({ plan, load, request }: StageParts): Promise<voi
   if (archive.head.kind !== 'fleet') return;
   const nothing = randomBytes(32).toString('hex');
   const end = journal.isComplete ? journal.end : { seq: journal.end.seq, hash: nothing };
-  const record = journalAfterRestore(createSealedBox(keyring, 'backup-lease'), end, {
+  const record = journalAfterRestore(createLeaseBox(keyring), end, {
     cursor: await load.changesCursor(),
     throughMs: journal.throughMs,
     nowMs: request.clock.now(),
