@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
@@ -15,8 +15,8 @@ import { clientOf } from '../end-to-end/small-crm-client.ts';
 import { control } from '../end-to-end/worker-node.ts';
 import { type ChildProgram, startProgram } from '../support/child-program.ts';
 import { type RedisServer, startRedis } from '../support/redis-servers.ts';
-import { smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
-import { temporaryDirectory } from '../support/start-gateway.ts';
+import { smallCrmPolicy, startSmallCrm, withKeyRoute } from '../support/small-crm.ts';
+import { startServing, temporaryDirectory } from '../support/start-gateway.ts';
 import { eventually } from '../support/wire.ts';
 import type { Issued } from './lost-site.ts';
 
@@ -64,10 +64,7 @@ export class BackedUp {
       `listen:
 ${listen.join('')}${site.redis === undefined ? '' : `store: { kind: redis, url: "${site.redis.url}" }\n`}
 secrets: { master_key: "file:${key}" }
-${smallCrmPolicy(crm.origin).replace(
-  'routes:\n',
-  'routes:\n  - { name: api, match: { path: "/api/**" }, access: api_key }\n',
-)}
+${withKeyRoute(smallCrmPolicy(crm.origin))}
 backup:
   every: 1m
   recipients: ["${await identityToRecipient(identity)}"]
@@ -81,20 +78,8 @@ ${settings}`,
   /** Starts a gateway on a data directory of this place. */
   async start(name: string): Promise<Member> {
     const data = join(this.place, name);
-    const program = startProgram(process.execPath, [
-      PROGRAM,
-      'serve',
-      '--policies',
-      this.policies,
-      '--data',
-      data,
-    ]);
-    const ready = JSON.parse(await program.line(/"event":\s*"ready"/, 20_000)) as {
-      listeners: { public: string; ops: string };
-      ca: string;
-    };
-    const port = Number(new URL(ready.listeners.public).port);
-    return { data, program, port, ca: readFileSync(ready.ca, 'utf8'), ops: ready.listeners.ops };
+    const { program, port, ca, listeners } = await startServing(this.policies, data);
+    return { data, program, port, ca, ops: listeners.ops };
   }
 
   /** Everything at the place is lost; what is kept elsewhere stays. */

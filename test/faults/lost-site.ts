@@ -7,11 +7,11 @@ import tap from 'tap';
 
 import { clientOf } from '../end-to-end/small-crm-client.ts';
 import { BackupKit } from '../support/backup-kit.ts';
-import { type ChildProgram, startProgram } from '../support/child-program.ts';
+import type { ChildProgram } from '../support/child-program.ts';
 import { HttpsClient } from '../support/https-client.ts';
 import { type RedisServer, startRedis } from '../support/redis-servers.ts';
-import { smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
-import { temporaryDirectory } from '../support/start-gateway.ts';
+import { smallCrmPolicy, startSmallCrm, withKeyRoute } from '../support/small-crm.ts';
+import { type RunningGateway, startServing, temporaryDirectory } from '../support/start-gateway.ts';
 
 const PROGRAM = 'gateway/zasov.mjs';
 
@@ -47,7 +47,7 @@ export class LostSite {
   data = join(temporaryDirectory(), 'data');
   redis: RedisServer | undefined;
   program!: ChildProgram;
-  listeners!: { public: string; admin: string; ops: string };
+  listeners!: RunningGateway['listeners'];
   port = 0;
   ca = '';
   readonly #lines = new Map<string, string>();
@@ -80,29 +80,18 @@ export class LostSite {
   writePolicy(admins: readonly string[]): void {
     const listen = ['public', 'admin', 'ops'].map((name) => `  ${name}: { address: 127.0.0.1, port: 0 }\n`);
     const store = this.redis === undefined ? '' : `store: { kind: redis, url: "${this.redis.url}" }\n`;
-    const policy = smallCrmPolicy(crm.origin).replace(
-      'routes:\n',
-      'routes:\n  - { name: api, match: { path: "/api/**" }, access: api_key }\n',
-    );
+    const policy = withKeyRoute(smallCrmPolicy(crm.origin));
     const lines = admins.map((name) => `  ${this.#lines.get(name)}\n`).join('');
     const text = `listen:\n${listen.join('')}${store}${policy}\nadmins:\n${lines}${this.#more}`;
     writeFileSync(join(this.policies, 'policy.yaml'), text);
   }
 
   async start(): Promise<void> {
-    this.program = startProgram(process.execPath, [
-      PROGRAM,
-      'serve',
-      '--policies',
-      this.policies,
-      '--data',
-      this.data,
-    ]);
-    const line = await this.program.line(/"event":\s*"ready"/, 20_000);
-    const ready = JSON.parse(line) as { listeners: LostSite['listeners']; ca: string };
-    this.listeners = ready.listeners;
-    this.port = Number(new URL(ready.listeners.public).port);
-    this.ca = readFileSync(ready.ca, 'utf8');
+    const { program, listeners, port, ca } = await startServing(this.policies, this.data);
+    this.program = program;
+    this.listeners = listeners;
+    this.port = port;
+    this.ca = ca;
   }
 
   /** The site burns down: the gateway, its directory, its store. What was kept elsewhere stays. */

@@ -12,7 +12,13 @@ import { sendSignal, signedSignal } from '../support/facility.ts';
 import type { HttpsClient } from '../support/https-client.ts';
 import { findNeedles, type Needle, searchDirectory } from '../support/needle-search.ts';
 import { type RedisServer, startRedis } from '../support/redis-servers.ts';
-import { CRM_PASSWORD, type SmallCrm, smallCrmPolicy, startSmallCrm } from '../support/small-crm.ts';
+import {
+  CRM_PASSWORD,
+  type SmallCrm,
+  smallCrmPolicy,
+  startSmallCrm,
+  withKeyRoute,
+} from '../support/small-crm.ts';
 import { type RunningGateway, startGateway, temporaryDirectory } from '../support/start-gateway.ts';
 import { clientOf, signIn, whoAmI } from '../end-to-end/small-crm-client.ts';
 
@@ -29,9 +35,8 @@ function policyOf(crm: SmallCrm, store: string): string {
   writeFileSync(signal, SECRET, { mode: 0o600 });
   const base = smallCrmPolicy(crm.origin, '  rotate_every: 1s\n  grace: 200ms\n')
     .replace('single: main', `single: ${ACCOUNT}`)
-    .replace('role: primary', `role: primary, facility: { secret: "file:${signal}" }`)
-    .replace('routes:\n', 'routes:\n  - { name: api, match: { path: "/api/**" }, access: api_key }\n');
-  return `${store}secrets: { master_key: "file:${key}" }\n${base}`;
+    .replace('role: primary', `role: primary, facility: { secret: "file:${signal}" }`);
+  return `${store}secrets: { master_key: "file:${key}" }\n${withKeyRoute(base)}`;
 }
 
 tap.setTimeout(120_000);

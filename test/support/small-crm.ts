@@ -19,6 +19,14 @@ export const CRM_PASSWORD = 'correct horse';
 
 const COOKIE = 'CRMSESSID';
 
+/** Its policies with paths that API keys open. */
+export function withKeyRoute(policy: string): string {
+  return policy.replace(
+    'routes:\n',
+    'routes:\n  - { name: api, match: { path: "/api/**" }, access: api_key }\n',
+  );
+}
+
 /**
  * Policies for it: everything but the login form needs a session, and rotation is as quick as the test wants.
  *

@@ -34,7 +34,12 @@ export async function startGateway(policies: string, data = temporaryDirectory()
   const file = join(data, 'test-policies.yaml');
   const listen = ['public', 'admin', 'ops'].map((name) => `  ${name}: { address: 127.0.0.1, port: 0 }\n`);
   writeFileSync(file, /^listen:/m.test(policies) ? policies : `listen:\n${listen.join('')}${policies}`);
-  return await startZasov(['serve', '--policies', file, '--data', data], data);
+  return await startServing(file, data);
+}
+
+/** Starts `zasov serve` on a policy file or directory that is there. */
+export async function startServing(policies: string, data: string): Promise<RunningGateway> {
+  return await startZasov(['serve', '--policies', policies, '--data', data], data);
 }
 
 /** Starts `zasov demo` on a free port with a data directory of its own. */
