@@ -19,6 +19,7 @@ const SILENCE_MS = 3000;
 const CONNECT_TIMEOUT_MS = 2000;
 /** How long an end waits for a replica to have it, in ms. */
 const REPLICA_WAIT_MS = 100;
+const CLUSTER_SLOTS = 16_384;
 
 /**
  * The connections of one gateway process to its Redis. Commands are never queued while the connection is away and
@@ -31,7 +32,8 @@ export class RedisConnection {
   readonly #ends: Redis | Cluster;
   readonly #place: RedisPlace;
   readonly #onUnreplicated: () => void;
-  #replicas = 0;
+  /** How many replicas each primary has, by its address. */
+  #replicas: ReadonlyMap<string, number> = new Map();
   #isClosed = false;
 
   /** @param onUnreplicated told of every end that no replica had in time. */
@@ -83,8 +85,8 @@ export class RedisConnection {
   }
 
   /**
-   * Runs a script that ends something and waits until a replica has it, if there is one. A replica that does not
-   * answer in time does not hold the end up: the replay after a failover covers it.
+   * Runs a script that ends something and waits until a replica has it, if its primary has one. A replica that does
+   * not answer in time does not hold the end up: the replay after a failover covers it.
    */
   async runEnd(
     script: RedisScript,
@@ -92,8 +94,8 @@ export class RedisConnection {
     parameters: readonly Parameter[],
   ): Promise<unknown> {
     const result = await runOn(this.#ends, script, keys, parameters);
-    if (this.#replicas > 0 && (await this.#waitFor(keys[0] ?? '').catch(() => 0)) === 0)
-      this.#onUnreplicated();
+    const waiting = await this.#waitFor(keys[0] ?? '').catch(() => 0);
+    if (waiting === 0) this.#onUnreplicated();
     return result;
   }
 
@@ -112,15 +114,23 @@ export class RedisConnection {
     return new Redis({ ...commonOptions(this.#place), host, port, retryStrategy: null, lazyConnect: true });
   }
 
-  /** Learns how many replicas there are. @returns what tells this server's data from those of another start. */
+  /**
+   * Asks every primary who it is and how many replicas it has.
+   *
+   * @returns what tells these servers' data from those of another start, and the clock of one of them.
+   * @throws Error when one does not answer, and when not every slot of a Cluster has a primary, as in the middle of a
+   *   failover: what was found out about the others says nothing of what that one held.
+   */
   async inspect(): Promise<{ runIds: string; nowMs: number }> {
+    this.#refuseParted();
     const runIds: string[] = [];
-    let replicas = 0;
+    const replicas = new Map<string, number>();
     let nowMs = 0;
-    for (const node of this.primaries().values()) {
+    for (const [address, node] of this.primaries()) {
       const [info, time] = await Promise.all([node.info(), node.time()]);
+      if (node !== this.client && info.includes('role:slave')) this.#refuseParted(address);
       runIds.push(/run_id:(\w+)/.exec(info)?.[1] ?? '');
-      replicas += Number(/connected_slaves:(\d+)/.exec(info)?.[1] ?? 0);
+      replicas.set(address, Number(/connected_slaves:(\d+)/.exec(info)?.[1] ?? 0));
       nowMs = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
     }
     this.#replicas = replicas;
@@ -133,12 +143,34 @@ export class RedisConnection {
     this.#ends.disconnect();
   }
 
-  async #waitFor(key: string): Promise<number> {
+  /** @returns how many replicas have it; `undefined` where there is none. */
+  async #waitFor(key: string): Promise<number | undefined> {
+    if ([...this.#replicas.values()].every((count) => count === 0)) return undefined;
     if (this.#ends instanceof Redis) return await this.#ends.wait(1, REPLICA_WAIT_MS);
     const slot = await this.#ends.cluster('KEYSLOT', key);
-    const node = this.primaries().get(this.#ends.slots[slot]?.[0] ?? '');
-    return (await node?.wait(1, REPLICA_WAIT_MS)) ?? 0;
+    const address = this.#ends.slots[slot]?.[0] ?? '';
+    if (this.#replicas.get(address) === 0) return undefined;
+    return (await this.primaries().get(address)?.wait(1, REPLICA_WAIT_MS)) ?? 0;
   }
+
+  /** @param demoted the address of a server that says it is no primary any more. */
+  #refuseParted(demoted?: string): void {
+    if (this.client instanceof Redis) return;
+    const parted = demoted ?? absentOwner(this.client, this.primaries());
+    if (parted === undefined) return;
+    // Nothing is asked by key meanwhile, so no answer would tell the client who the new primary is.
+    this.client.refreshSlotsCache();
+    throw new Error(`${parted} is away and nobody took its place yet`);
+  }
+}
+
+/** The first primary of a Cluster that owns slots and has no connection, if there is one. */
+function absentOwner({ slots }: Cluster, primaries: ReadonlyMap<string, Redis>): string | undefined {
+  for (let slot = 0; slot < CLUSTER_SLOTS; slot += 1) {
+    const owner = slots[slot]?.[0];
+    if (owner === undefined || !primaries.has(owner)) return owner ?? `the owner of slot ${slot}`;
+  }
+  return undefined;
 }
 
 /** What a script takes beside keys. */

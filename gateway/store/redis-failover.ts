@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
 import { unavailable } from './redis-connection.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import type { RedisScript } from './redis-script.ts';
@@ -9,8 +11,12 @@ const CLOCK_SKEW_MS = 2000;
 const GATE_MS = 1000;
 /** How long other nodes may take to notice a failover and to replay, in ms. */
 const SETTLE_MS = 5000;
-/** How often the number of replicas is asked for, in ms. */
+/** How often the servers are looked at, in ms. */
 const INSPECT_MS = 2000;
+/** How often, in ms, while they are away or not all there. */
+const RETRY_MS = 200;
+/** How long a gateway that starts waits for servers that are in the middle of a failover, in ms. */
+const START_MS = 10_000;
 
 /**
  * Sees a server go and another come. Until what this node did in the last seconds was done again there, nobody asks
@@ -22,8 +28,12 @@ export class RedisFailover {
   readonly #scripts: readonly RedisScript[];
   #runIds = '';
   #closed: { promise: Promise<void>; open: () => void } | undefined;
-  #lostMs = 0;
-  #inspectedMs = 0;
+  /** How often a server went away; what was found out before the newest loss says nothing of the time after it. */
+  #losses = 0;
+  #isLooking = false;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  /** When the servers were last asked and were the same as before (machine clock, ms). */
+  #soundMs = 0;
   /** When the last failover was noticed (monotonic ms). */
   #followedMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -37,13 +47,20 @@ export class RedisFailover {
     this.#scripts = scripts;
   }
 
+  /** @throws GatewayError `store_unavailable` when the servers are not all there within ten seconds. */
   async start(): Promise<void> {
-    await this.#follow();
+    const deadlineMs = performance.now() + START_MS;
+    while (!(await this.#isFollowed(performance.now() > deadlineMs))) await delay(RETRY_MS);
     const { client } = this.#connection;
     client.on('close', () => this.#shut());
     client.on('ready', () => void this.#reopen());
     client.on('+node', () => void this.#reopen());
-    this.#timer = setInterval(() => this.#look(), INSPECT_MS).unref();
+    // A server of a Cluster went. Its replica may take its place at any moment and must not be asked before it was told.
+    client.on('-node', (node: Redis) => {
+      if (node.options.readOnly !== true) this.#shut();
+      void this.#reopen();
+    });
+    this.#timer = setInterval(() => this.#look(), RETRY_MS).unref();
   }
 
   /** Whether the store may be asked now. */
@@ -104,56 +121,79 @@ export class RedisFailover {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#connection.client.removeAllListeners('+node');
+    for (const event of ['+node', '-node']) this.#connection.client.removeAllListeners(event);
     this.#closed?.open();
     this.#closed = undefined;
   }
 
   #look(): void {
+    if (this.#closed === undefined && performance.now() - this.#lookedMs < INSPECT_MS) return;
     if (this.#closed === undefined || this.#connection.client.status === 'ready') void this.#reopen();
   }
 
   #shut(): void {
+    this.#losses += 1;
     if (this.#closed !== undefined) return;
     let open = (): void => undefined;
     const promise = new Promise<void>((resolve) => {
       open = resolve;
     });
     this.#closed = { promise, open };
-    this.#lostMs = Date.now();
   }
 
   async #reopen(): Promise<void> {
+    // Whoever comes while somebody looks is answered by the next look, a moment later.
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#lookedMs = performance.now();
+    const losses = this.#losses;
     try {
       await this.#follow();
+      if (losses !== this.#losses) return;
       this.#closed?.open();
       this.#closed = undefined;
     } catch {
-      // The connection broke again, or the server is no primary yet. What follows its next "ready" tries again;
-      // so does the timer, for a connection that stays and did not work.
+      // The connection broke again, or the servers are not all there yet: the timer tries again.
       this.#shut();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #isFollowed(isLast: boolean): Promise<boolean> {
+    try {
+      await this.#follow();
+      return true;
+    } catch (error) {
+      if (isLast) throw error;
+      return false;
     }
   }
 
   /** Looks whether the servers are still the same, and does again what others than these may lack. */
   async #follow(): Promise<void> {
-    const lastMs = this.#closed === undefined ? this.#inspectedMs : this.#lostMs;
     const sentMs = Date.now();
+    const sent = performance.now();
     const { runIds, nowMs } = await this.#connection.inspect();
-    this.#inspectedMs = Date.now();
-    this.#clockOffsetMs = nowMs - (sentMs + this.#inspectedMs) / 2;
-    if (runIds === this.#runIds) return;
-    const primaries = [...this.#connection.primaries().values()];
-    await Promise.all(
-      primaries.flatMap((node) => this.#scripts.map(({ text }) => node.script('LOAD', text))),
-    );
-    if (this.#runIds !== '') {
-      // Not wider than what can have been lost: an older id that comes back is theft as ever.
-      const fromMs = lastMs - REPLAY_MS - CLOCK_SKEW_MS;
-      this.#lost = { fromMs, toMs: this.#inspectedMs + CLOCK_SKEW_MS, serverMs: nowMs };
-      this.#followedMs = performance.now();
-      await this.log.run(performance.now() - (this.#inspectedMs - lastMs) - REPLAY_MS);
+    const heardMs = Date.now();
+    this.#clockOffsetMs = nowMs - (sentMs + heardMs) / 2;
+    if (runIds !== this.#runIds) {
+      const primaries = [...this.#connection.primaries().values()];
+      await Promise.all(
+        primaries.flatMap((node) => this.#scripts.map(({ text }) => node.script('LOAD', text))),
+      );
+      if (this.#runIds !== '') await this.#replay(heardMs, nowMs);
+      this.#runIds = runIds;
     }
-    this.#runIds = runIds;
+    this.#soundMs = sentMs;
+    this.log.forgetBefore(sent);
+  }
+
+  async #replay(heardMs: number, serverMs: number): Promise<void> {
+    // Not wider than what can have been lost: an older id that comes back is theft as ever.
+    const fromMs = this.#soundMs - REPLAY_MS - CLOCK_SKEW_MS;
+    this.#lost = { fromMs, toMs: heardMs + CLOCK_SKEW_MS, serverMs };
+    this.#followedMs = performance.now();
+    await this.log.run();
   }
 }

@@ -50,7 +50,7 @@ export class RedisFamilies {
   /** @returns whether it was alive. */
   async end(id: string, reason: EndReason): Promise<boolean> {
     if ((await this.#write(id, reason)) !== 1) return false;
-    this.#options.log.add(() => this.#write(id, reason));
+    this.#remember(id, reason);
     await this.#options.index.strike(id);
     this.#options.tell(id, reason);
     return true;
@@ -60,7 +60,7 @@ export class RedisFamilies {
   async settle(id: string, reason: EndReason): Promise<void> {
     // For this process the family is over, whatever becomes of the rest.
     this.#options.tell(id, reason);
-    this.#options.log.add(() => this.#write(id, reason));
+    this.#remember(id, reason);
     await Promise.all([this.#write(id, reason).catch(() => undefined), this.#options.index.strike(id)]);
   }
 
@@ -101,6 +101,11 @@ export class RedisFamilies {
 
   #head(operation: string, id: string): Parameter[] {
     return [operation, this.override, PUSH_CHANNEL, this.#options.node, id];
+  }
+
+  /** Ends it again after a failover; nothing waits for a replica then, which a new primary has none of. */
+  #remember(id: string, reason: EndReason): void {
+    this.#options.log.addLasting(() => this.run('end', id, [reason]));
   }
 
   #write(id: string, reason: EndReason): Promise<unknown> {

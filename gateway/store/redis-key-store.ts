@@ -58,7 +58,12 @@ export class RedisKeyStore implements KeyStore {
     await this.#enrol(key);
     const isWritten = await this.#put(key, key.version - 1);
     // After a failover that lost it, the same again, unless the key went on meanwhile.
-    if (isWritten) failover.log.add(() => this.#put(key, -1));
+    if (isWritten) {
+      failover.log.addLasting(async () => {
+        await this.#enrol(key);
+        await this.#put(key, -1);
+      });
+    }
     // What the index said before may be later than what is true now, or earlier: both are set right.
     const due = isWritten ? key.dueMs : (await this.#read(key.lineage))?.dueMs;
     if (due !== undefined) await this.#setDue(key.lineage, due);
@@ -197,11 +202,13 @@ export class RedisKeyStore implements KeyStore {
     await this.#do(() => client.zadd(apiKeyDueKey(shardOf(lineage)), dueMs, lineage));
   }
 
-  /** @param expected the version that must be there; -1 for any lower one. */
+  /** @param expected the version that must be there; -1 for any lower one, in a replay, which waits for no replica. */
   async #put({ lineage, version, person, dueMs, body }: StoredKey, expected: number): Promise<boolean> {
     const { connection, scripts, node } = this.#options;
     const parameters = [expected, PUSH_CHANNEL, node, lineage, version, person, dueMs, body];
-    return (await connection.runEnd(scripts.writeKey, [apiKeyKey(lineage)], parameters)) === 1;
+    const keys = [apiKeyKey(lineage)];
+    if (expected === -1) return (await connection.run(scripts.writeKey, keys, parameters)) === 1;
+    return (await connection.runEnd(scripts.writeKey, keys, parameters)) === 1;
   }
 
   async #read(lineage: string): Promise<StoredKey | undefined> {

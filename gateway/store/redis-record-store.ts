@@ -52,7 +52,7 @@ export class RedisRecordStore implements RecordStore {
     const isWritten = await this.#put(record, record.version - 1);
     if (!isWritten) return false;
     // After a failover that lost it, the same again, unless the record went on meanwhile.
-    failover.log.add(() => this.#put(record, -1));
+    failover.log.addLasting(() => this.#put(record, -1));
     this.tell(record.kind);
     return true;
   }
@@ -76,11 +76,13 @@ export class RedisRecordStore implements RecordStore {
     for (const listener of this.#listeners) listener(kind);
   }
 
-  /** @param expected the version that must be there; -1 for any lower one. */
+  /** @param expected the version that must be there; -1 for any lower one, in a replay, which waits for no replica. */
   async #put({ kind, id, version, body }: StoredRecord, expected: number): Promise<boolean> {
     const { connection, scripts, node } = this.#options;
     const parameters = [expected, PUSH_CHANNEL, node, kind, id, version, body];
-    return (await connection.runEnd(scripts.writeRecord, [recordsKey(kind)], parameters)) === 1;
+    const keys = [recordsKey(kind)];
+    if (expected === -1) return (await connection.run(scripts.writeRecord, keys, parameters)) === 1;
+    return (await connection.runEnd(scripts.writeRecord, keys, parameters)) === 1;
   }
 
   async #do<T>(work: () => Promise<T>): Promise<T> {

@@ -220,7 +220,7 @@ export class RedisStore implements SessionStore {
   async endPerson(person: string, reason: EndReason, exceptId = ''): Promise<number> {
     await this.#failover.gate();
     const { epoch, ids } = await this.#persons.end(person, reason, exceptId);
-    this.#failover.log.add(() => this.#persons.end(person, reason, exceptId, epoch));
+    this.#failover.log.addLasting(() => this.#persons.end(person, reason, exceptId, epoch));
     // From here on all are dead. What follows tells every node, so that streams close at once.
     const ended = await this.#families.each(ids, async (id) => {
       if (id !== exceptId) return await this.#families.end(id, reason);

@@ -2,6 +2,7 @@ import { type Test, test } from 'tap';
 
 import { openRedisStore, type RedisStore } from '../../gateway/store/redis-store.ts';
 import {
+  deafenReplicas,
   type RedisGroup,
   startCluster,
   startSentinels,
@@ -49,8 +50,7 @@ export async function loseLast<T>(
   write: () => Promise<void>,
   read: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  await primary?.command('ACL', 'SETUSER', 'default', '-psync', '-sync');
-  await primary?.command('CLIENT', 'KILL', 'TYPE', 'replica');
+  if (primary !== undefined) await deafenReplicas(primary);
   await write();
   await primary?.kill();
   await until(async () => String(await replica?.command('ROLE')).startsWith('master'), 20_000);

@@ -59,6 +59,7 @@ export async function startRedis(
     `dir ${directory}`,
     'save ""',
     'appendonly no',
+    'enable-debug-command local',
     ...settings,
   ];
   return await launch(port, directory, lines, []);
@@ -149,7 +150,9 @@ export async function startCluster(): Promise<RedisGroup> {
 /** A cluster of three primaries, each with a replica that takes over after two seconds of silence. */
 export async function startReplicatedCluster(): Promise<RedisGroup> {
   const { place, servers: primaries } = await startCluster();
-  const quick = ['repl-diskless-sync-delay 0', 'repl-ping-replica-period 1'];
+  // A replica may take over however long it heard nothing: tests have failovers lose what was written last.
+  const anyAge = 'cluster-replica-validity-factor 0';
+  const quick = ['repl-diskless-sync-delay 0', 'repl-ping-replica-period 1', anyAge];
   const replicas = await Promise.all(primaries.map(() => startMember(quick)));
   const servers = [...primaries, ...replicas];
   await meet(servers);
@@ -167,6 +170,16 @@ export async function startReplicatedCluster(): Promise<RedisGroup> {
       await Promise.all(servers.map((each) => each.kill()));
     },
   };
+}
+
+/**
+ * From here on its replicas hear nothing more, so what it takes now is lost with it. They are connected and wait for a
+ * full copy that does not begin; replicas that were refused would come again thousands of times a second.
+ */
+export async function deafenReplicas(primary: RedisServer): Promise<void> {
+  await primary.command('CONFIG', 'SET', 'repl-diskless-sync', 'yes', 'repl-diskless-sync-delay', '3600');
+  await primary.command('DEBUG', 'CHANGE-REPL-ID');
+  await primary.command('CLIENT', 'KILL', 'TYPE', 'replica');
 }
 
 /** Waits until a condition holds, ten seconds at most. */
