@@ -45,6 +45,10 @@ export interface WriteOptions {
 }
 
 const PART_BYTES = 4 * 1024 * 1024;
+/** What a source writes is gathered in blocks, however small its writes are. */
+const BLOCK_BYTES = 64 * 1024;
+/** As a byte comes, as it is gathered, compressed, and encrypted: so often it becomes garbage. */
+const COPIES = 4;
 const PIECE_CHARACTERS = 64 * 1024;
 
 /**
@@ -121,21 +125,25 @@ class TarWriter {
 
   async *#parts(path: (part: number) => string, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let part = 0;
-    let waiting: Uint8Array[] = [];
-    let length = 0;
+    let blocks: Buffer[] = [];
+    let filled = 0;
     for await (const chunk of body) {
       for (let from = 0; from < chunk.length;) {
-        const piece = chunk.subarray(from, from + PART_BYTES - length);
-        waiting.push(piece);
-        length += piece.length;
+        if (filled === blocks.length * BLOCK_BYTES) blocks.push(Buffer.allocUnsafe(BLOCK_BYTES));
+        const block = blocks.at(-1) ?? Buffer.alloc(0);
+        const at = filled - (blocks.length - 1) * BLOCK_BYTES;
+        const piece = chunk.subarray(from, from + BLOCK_BYTES - at);
+        block.set(piece, at);
+        filled += piece.length;
         from += piece.length;
-        if (length < PART_BYTES) continue;
-        yield* this.#whole(path((part += 1)), [Buffer.concat(waiting)]);
-        waiting = [];
-        length = 0;
+        if (filled < PART_BYTES) continue;
+        yield* this.#whole(path((part += 1)), blocks);
+        blocks = [];
+        filled = 0;
       }
     }
-    if (length > 0) yield* this.#whole(path((part += 1)), [Buffer.concat(waiting)]);
+    const last = blocks.pop()?.subarray(0, filled - blocks.length * BLOCK_BYTES);
+    if (last !== undefined) yield* this.#whole(path((part += 1)), [...blocks, last]);
   }
 
   async *#file(path: string, bytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -187,7 +195,7 @@ class TarWriter {
 
   #count<T extends Uint8Array>(path: string, chunk: T): T {
     this.#plainBytes += chunk.length;
-    chunkGarbage.count(chunk.length);
+    chunkGarbage.count(COPIES * chunk.length);
     this.#options.onProgress?.({ plainBytes: this.#plainBytes, path });
     return chunk;
   }
