@@ -51,20 +51,36 @@ export function accessMembers(line: AccessLine): string {
   const target = line.search === '' ? scrubPath(line.path) : scrubPath(line.path) + scrubQuery(line.search);
   return (
     `"id":${jsonText(line.requestId, SHORT)},"method":${jsonText(line.method, 16)}` +
-    `,"host":${jsonText(line.host, HOST_LIMIT)},"path":${jsonText(target, PATH_LIMIT)}` +
+    (line.host === '' ? ',"host":""' : steady('host', line.host, HOST_LIMIT)) +
+    `,"path":${jsonText(target, PATH_LIMIT)}` +
     `,"status":${integer(line.status)},"bytes_in":${integer(line.bytesIn)},"bytes_out":${integer(line.bytesOut)}` +
     `,"gateway_ms":${milliseconds(line.gatewayMs)}` +
     (line.upstreamMs === undefined ? '' : `,"upstream_ms":${milliseconds(line.upstreamMs)}`) +
     `,"client":${jsonText(line.clientAddress, SHORT)},"protocol":${jsonText(line.protocol, 8)}` +
-    optional('route', line.route, SHORT) +
-    optional('account', line.account, SHORT) +
+    steady('route', line.route, SHORT) +
+    steady('account', line.account, SHORT) +
     optional('session', line.sessionId, SHORT) +
     optional('subject_hash', line.subjectHash, SHORT) +
-    optional('region', line.region, SHORT) +
-    optional('node', line.node, HOST_LIMIT) +
+    steady('region', line.region, SHORT) +
+    steady('node', line.node, HOST_LIMIT) +
     optional('code', line.code, SHORT) +
     (line.complete ? '' : ',"complete":false')
   );
+}
+
+/** Members that come with the same few values on every line, as they were written before. */
+const written = { host: new Map(), route: new Map(), account: new Map(), region: new Map(), node: new Map() };
+const WRITTEN_LIMIT = 1024;
+
+function steady(name: keyof typeof written, value: string | undefined, limit: number): string {
+  if (value === undefined || value === '') return '';
+  const known: Map<string, string> = written[name];
+  const found = known.get(value);
+  if (found !== undefined) return found;
+  const text = `,"${name}":${jsonText(value, limit)}`;
+  if (known.size >= WRITTEN_LIMIT) known.clear();
+  known.set(value, text);
+  return text;
 }
 
 function optional(name: string, value: string | undefined, limit: number): string {

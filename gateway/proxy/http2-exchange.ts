@@ -9,6 +9,15 @@ import type { Trailers } from './trailer-fields.ts';
 /** Answers that end with their head. */
 const NO_CONTENT = new Set([204, 205, 304]);
 
+/** Whoever keeps count of a stream. */
+export interface StreamOwner {
+  readonly peerAddress: string;
+  /** Whether a body follows the head. */
+  readonly hasBody: boolean;
+  /** The stream is over; told once. */
+  left(): void;
+}
+
 /** An HTTP/2 exchange (RFC 9113): one stream of a connection. */
 export class Http2Exchange implements Exchange {
   readonly protocol = 'h2';
@@ -23,6 +32,7 @@ export class Http2Exchange implements Exchange {
   sentBytes = 0;
   closed = false;
   readonly #stream: ServerHttp2Stream;
+  readonly #owner: StreamOwner;
   #waitsForContinue: boolean;
   #ended = false;
   #trailers: Trailers | undefined;
@@ -31,20 +41,21 @@ export class Http2Exchange implements Exchange {
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
     rawHeaders: readonly string[],
-    endsWithHead: boolean,
+    owner: StreamOwner,
   ) {
     this.method = headers[':method'] ?? '';
     this.target = headers[':path'] ?? '';
     this.authority = headers[':authority'] ?? headers.host ?? '';
     this.rawHeaders = rawHeaders;
-    this.peerAddress = stream.session?.socket.remoteAddress ?? '';
-    this.hasBody = !endsWithHead;
+    this.peerAddress = owner.peerAddress;
+    this.hasBody = owner.hasBody;
     this.source = stream;
     this.#stream = stream;
+    this.#owner = owner;
     this.#waitsForContinue = headers.expect === '100-continue';
     this.listener = undefined;
     // A reset by the client surfaces as an error; the close event that follows carries all that matters.
-    stream.on('error', () => undefined);
+    stream.on('error', ignore);
     stream.on('close', () => this.#close());
     // A client may reset a stream before anybody has seen it; then no event comes any more.
     if (stream.destroyed) setImmediate(() => this.#close());
@@ -123,6 +134,7 @@ export class Http2Exchange implements Exchange {
   #close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.#owner.left();
     // `writableFinished` is already true on an aborted stream, so the reset code is asked too.
     const { listener } = this;
     // Node keeps tables of streams that ended: nothing of the exchange must hang on them until the next full collection.
@@ -130,3 +142,5 @@ export class Http2Exchange implements Exchange {
     listener?.onClose(this.#ended && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR);
   }
 }
+
+function ignore(): void {}

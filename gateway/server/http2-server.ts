@@ -10,7 +10,7 @@ import {
 import type { Socket } from 'node:net';
 
 import { DenseSet, type Placed } from '../core/dense-set.ts';
-import { Http2Exchange } from '../proxy/http2-exchange.ts';
+import { Http2Exchange, type StreamOwner } from '../proxy/http2-exchange.ts';
 import { http2Tunnel } from '../proxy/tunnel-request.ts';
 import { KEEP_ALIVE_MS, type ListenerLimits, type MessageHandler } from './http1-server.ts';
 
@@ -41,17 +41,11 @@ const SPARE_BYTES = 256 * 1024;
 const WRITTEN_TO_READ = 32;
 const NOT_WAITING = 0;
 
-/** A stream that is open. */
-interface FollowedStream extends Placed {
-  readonly stream: ServerHttp2Stream;
-  /** When it was first seen waiting for its client although its answer was written. */
-  sinceMs: number;
-}
-
 /** What is known of a connection beside its streams. */
 interface Connection extends Placed {
   readonly session: ServerHttp2Session;
   readonly socket: Socket;
+  readonly peerAddress: string;
   /** Whether it ends with its first answer. */
   readonly isLast: boolean;
   /** Streams that are open. */
@@ -138,6 +132,7 @@ export class Http2Server {
     }
     const connection: Connection = {
       ...this.#inHand,
+      peerAddress: this.#inHand.socket.remoteAddress ?? '',
       session,
       streams: new DenseSet(),
       opened: 0,
@@ -175,12 +170,14 @@ export class Http2Server {
       stream.destroy();
       return;
     }
-    const endsWithHead = (flags & END_STREAM) === END_STREAM;
-    follow(connection, stream, !endsWithHead);
-    if (headers[':method'] === 'CONNECT' && this.#handler.tunnel !== undefined)
+    const hasBody = (flags & END_STREAM) !== END_STREAM;
+    const followed = new FollowedStream(stream, connection, hasBody);
+    if (headers[':method'] === 'CONNECT' && this.#handler.tunnel !== undefined) {
+      stream.once('close', () => followed.left());
       this.#handler.tunnel(http2Tunnel(headers[':authority'] ?? '', stream), connection.socket);
-    else
-      this.#handler.handle(new Http2Exchange(stream, headers, rawHeaders, endsWithHead), connection.socket);
+    } else {
+      this.#handler.handle(new Http2Exchange(stream, headers, rawHeaders, followed), connection.socket);
+    }
     if (connection.isLast) connection.session.close();
   }
 
@@ -238,17 +235,35 @@ function calmDown(session: ServerHttp2Session): void {
     session.destroy(new Error('a flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-/** Keeps count of a stream while it is open. */
-function follow(connection: Connection, stream: ServerHttp2Stream, hasBody: boolean): void {
-  const followed: FollowedStream = { stream, sinceMs: NOT_WAITING, place: -1 };
-  connection.streams.add(followed);
-  connection.opened++;
-  connection.hasServed = true;
-  if (hasBody) connection.bodies++;
-  connection.hadBody ||= hasBody;
-  stream.once('close', () => {
-    if (hasBody) connection.bodies--;
-    connection.streams.delete(followed);
+/** A stream that is open: its connection keeps count of it. */
+class FollowedStream implements Placed, StreamOwner {
+  readonly stream: ServerHttp2Stream;
+  readonly hasBody: boolean;
+  /** When it was first seen waiting for its client although its answer was written. */
+  sinceMs = NOT_WAITING;
+  place = -1;
+  readonly #connection: Connection;
+
+  constructor(stream: ServerHttp2Stream, connection: Connection, hasBody: boolean) {
+    this.stream = stream;
+    this.hasBody = hasBody;
+    this.#connection = connection;
+    connection.streams.add(this);
+    connection.opened++;
+    connection.hasServed = true;
+    if (!hasBody) return;
+    connection.bodies++;
+    connection.hadBody = true;
+  }
+
+  get peerAddress(): string {
+    return this.#connection.peerAddress;
+  }
+
+  left(): void {
+    const connection = this.#connection;
+    if (this.hasBody) connection.bodies--;
+    connection.streams.delete(this);
     if (connection.streams.size === 0) connection.idleSinceMs = performance.now();
-  });
+  }
 }
