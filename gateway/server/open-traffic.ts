@@ -1,3 +1,4 @@
+import { growYoungSpaceAtOnce } from '../core/young-space.ts';
 import type { AddressInfo } from 'node:net';
 
 import type { GatewayMetrics } from '../observability/gateway-metrics.ts';
@@ -50,6 +51,7 @@ export interface OpenTraffic {
  * @throws the system's error when a port cannot be taken; what was bound before is closed again.
  */
 export async function openTraffic(parts: TrafficParts): Promise<OpenTraffic> {
+  growYoungSpaceAtOnce();
   const { policy, pipeline, endpoint, shared } = parts;
   const reusePort = shared !== undefined;
   const limits = {
