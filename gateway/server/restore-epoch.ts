@@ -5,12 +5,9 @@ import { join } from 'node:path';
 import type { SignedRecords } from '../admin/signed-records.ts';
 import { UNFINISHED_FILE } from '../backup/restore-place.ts';
 import { GatewayError } from '../core/gateway-error.ts';
-import type { RecordStore } from '../store/record-store.ts';
+import { EPOCH_RECORD, type RecordStore } from '../store/record-store.ts';
 import { type Closers, every } from './closers.ts';
 import type { Foundation } from './foundation.ts';
-
-/** Where the number of restores stands: the version of this record goes up with each. */
-export const EPOCH = { kind: 'restore', id: 'epoch' } as const;
 
 const TICK_MS = 1000;
 
@@ -25,18 +22,18 @@ export function refuseUnfinished(data: string): void {
 
 /** How often this state was restored; 0 for one that never was. @throws GatewayError `store_unavailable`. */
 export async function readEpoch(records: Pick<RecordStore, 'read'>): Promise<number> {
-  return (await records.read(EPOCH.kind, EPOCH.id))?.version ?? 0;
+  return (await records.read(EPOCH_RECORD.kind, EPOCH_RECORD.id))?.version ?? 0;
 }
 
 /** SHA-256 of the archive that this state was last restored from. @throws as `SignedRecords.read`. */
 export async function restoredArchive(signed: SignedRecords): Promise<string | undefined> {
-  const found = await signed.read<{ readonly archive: string }>(EPOCH.kind, EPOCH.id);
+  const found = await signed.read<{ readonly archive: string }>(EPOCH_RECORD.kind, EPOCH_RECORD.id);
   return found?.value.archive;
 }
 
 /** Tells two restores apart, also when both began from the same backup. */
 async function markOf(records: Pick<RecordStore, 'read'>): Promise<string> {
-  const found = await records.read(EPOCH.kind, EPOCH.id);
+  const found = await records.read(EPOCH_RECORD.kind, EPOCH_RECORD.id);
   return found === undefined ? 'none' : `${found.version} ${Buffer.from(found.body).toString('base64')}`;
 }
 

@@ -14,11 +14,10 @@ import { journalAfterRestore } from '../backup/journal-place.ts';
 import { MemoryRecords } from '../backup/memory-records.ts';
 import { loadArchive } from '../backup/restore-archive.ts';
 import { type LoadCounts, RestoreLoad } from '../backup/restore-load.ts';
-import type { StoredRecord } from '../store/record-store.ts';
+import { EPOCH_RECORD, type StoredRecord } from '../store/record-store.ts';
 import type { StoreLoad } from '../store/store-copy.ts';
 import { verifyMaster } from './master-check.ts';
 import { useRestoreApproval } from './restore-approval.ts';
-import { EPOCH } from './restore-epoch.ts';
 import { eachSegment } from './restore-journal.ts';
 import { insideOf } from './restore-master.ts';
 import { missingInclude, type RestorePlan } from './restore-plan.ts';
@@ -122,9 +121,9 @@ function trailIn({ plan, staging }: StageParts): string {
 
 async function epochRecord({ plan, staging, request }: StageParts, there: number): Promise<StoredRecord> {
   const records = new MemoryRecords();
-  if (there > 0) records.take({ ...EPOCH, version: there, body: Buffer.alloc(0) });
+  if (there > 0) records.take({ ...EPOCH_RECORD, version: there, body: Buffer.alloc(0) });
   const signed = new SignedRecords(records, plan.keyring, staging);
-  await signed.write(EPOCH.kind, EPOCH.id, there + 1, {
+  await signed.write(EPOCH_RECORD.kind, EPOCH_RECORD.id, there + 1, {
     archive: plan.archive.sha256,
     at_ms: request.clock.now(),
   });
@@ -140,12 +139,12 @@ async function finishRecords(
 ): Promise<number> {
   const signed = new SignedRecords(records, plan.keyring, staging);
   for (const { kind, id } of records.all())
-    if (kind === 'admin' || kind === 'proposal' || (kind === 'restore' && id !== EPOCH.id))
+    if (kind === 'admin' || kind === 'proposal' || (kind === 'restore' && id !== EPOCH_RECORD.id))
       await signed.read(kind, id);
   await sayAdministrators({ request, plan }, signed);
-  const epoch = ((await records.read(EPOCH.kind, EPOCH.id))?.version ?? 0) + 1;
+  const epoch = ((await records.read(EPOCH_RECORD.kind, EPOCH_RECORD.id))?.version ?? 0) + 1;
   const facts = { archive: plan.archive.sha256, at_ms: request.clock.now() };
-  await signed.write(EPOCH.kind, EPOCH.id, epoch, facts);
+  await signed.write(EPOCH_RECORD.kind, EPOCH_RECORD.id, epoch, facts);
   if (approval !== undefined) await useRestoreApproval(signed, approval);
   return epoch;
 }

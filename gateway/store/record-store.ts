@@ -4,6 +4,9 @@ export type RecordKind = (typeof RECORD_KINDS)[number];
 /** All kinds, in the order of their names. */
 export const RECORD_KINDS = ['admin', 'alarm', 'lease', 'proposal', 'region', 'restore'] as const;
 
+/** Where the number of restores stands: the version of this record goes up with each. */
+export const EPOCH_RECORD = { kind: 'restore', id: 'epoch' } as const;
+
 /**
  * One record of the gateway's own state. There are few of them and they change seldom. The store reads nothing of the
  * body, which its owner seals.

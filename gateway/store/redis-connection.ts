@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Cluster, Redis } from 'ioredis';
 import type { ClusterOptions, RedisOptions } from 'ioredis';
 import { GatewayError } from '../core/gateway-error.ts';
-import { LOADING_KEY } from './redis-keys.ts';
+import { LOADING_KEY, recordsKey } from './redis-keys.ts';
+import { EPOCH_RECORD } from './record-store.ts';
 import type { RedisScript } from './redis-script.ts';
 
 /** Where the Redis (or Valkey, 7 or later) is. Hosts are `host:port`. */
@@ -20,6 +21,7 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** How long an end waits for a replica to have it, in ms. */
 const REPLICA_WAIT_MS = 100;
 const CLUSTER_SLOTS = 16_384;
+const HALF_RESTORED = 'it holds half of a restore that did not come to its end: run the restore again';
 
 /**
  * The connections of one gateway process to its Redis. Commands are never queued while the connection is away and
@@ -74,9 +76,7 @@ export class RedisConnection {
         await Promise.race([ready, failed]);
       }),
     );
-    if (toLoad || (await this.client.exists(LOADING_KEY)) === 0) return;
-    const half = 'it holds half of a restore that did not come to its end: run the restore again';
-    throw unavailable(new Error(half));
+    if (!toLoad && (await this.client.exists(LOADING_KEY)) === 1) throw unavailable(new Error(HALF_RESTORED));
   }
 
   /** Runs a script as one atomic step. All keys must share a slot. */
@@ -135,6 +135,13 @@ export class RedisConnection {
     }
     this.#replicas = replicas;
     return { runIds: runIds.toSorted((one, other) => one.localeCompare(other)).join(' '), nowMs };
+  }
+
+  /** What tells one restore into this store from another; empty when there was none. @throws Error within half of one. */
+  async restoreMark(): Promise<string> {
+    if ((await this.client.exists(LOADING_KEY)) === 1) throw new Error(HALF_RESTORED);
+    const record = await this.client.hgetBuffer(recordsKey(EPOCH_RECORD.kind), EPOCH_RECORD.id);
+    return record?.toString('base64') ?? '';
   }
 
   close(): void {

@@ -27,6 +27,8 @@ export class RedisFailover {
   readonly #connection: RedisConnection;
   readonly #scripts: readonly RedisScript[];
   #runIds = '';
+  /** What the store says of the last restore into it. */
+  #restored = '';
   #closed: { promise: Promise<void>; open: () => void } | undefined;
   /** How often a server went away; what was found out before the newest loss says nothing of the time after it. */
   #losses = 0;
@@ -170,7 +172,10 @@ export class RedisFailover {
     }
   }
 
-  /** Looks whether the servers are still the same, and does again what others than these may lack. */
+  /**
+   * Looks whether the servers are still the same, and does again what others than these may lack. Nothing is done again
+   * on top of a restore: whoever began before it knows nothing that counts any more.
+   */
   async #follow(): Promise<void> {
     const sentMs = Date.now();
     const sent = performance.now();
@@ -182,8 +187,11 @@ export class RedisFailover {
       await Promise.all(
         primaries.flatMap((node) => this.#scripts.map(({ text }) => node.script('LOAD', text))),
       );
-      if (this.#runIds !== '') await this.#replay(heardMs, nowMs);
+      const restored = await this.#connection.restoreMark();
+      if (this.#runIds === '' || restored !== this.#restored) this.log.clear();
+      else await this.#replay(heardMs, nowMs);
       this.#runIds = runIds;
+      this.#restored = restored;
     }
     this.#soundMs = sentMs;
     this.log.forgetBefore(sent);

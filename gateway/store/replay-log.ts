@@ -58,6 +58,12 @@ export class ReplayLog {
     this.#lasting.forgetBefore(atMs - LASTING_MS);
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#changes.forgetBefore(Number.POSITIVE_INFINITY);
+    this.#lasting.forgetBefore(Number.POSITIVE_INFINITY);
+  }
+
   /** Makes everything that is remembered again, ends first. @throws what the first failure of a change throws. */
   async run(): Promise<void> {
     await this.#lasting.run();

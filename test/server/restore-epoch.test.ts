@@ -6,7 +6,8 @@ import { parseKeyring, createMasterKey } from '../../gateway/crypto/keyring.ts';
 import { SignedRecords } from '../../gateway/admin/signed-records.ts';
 import { closeAll, type Closers } from '../../gateway/server/closers.ts';
 import { UNFINISHED_FILE } from '../../gateway/backup/restore-place.ts';
-import { EPOCH, readEpoch, refuseUnfinished, watchEpoch } from '../../gateway/server/restore-epoch.ts';
+import { readEpoch, refuseUnfinished, watchEpoch } from '../../gateway/server/restore-epoch.ts';
+import { EPOCH_RECORD } from '../../gateway/store/record-store.ts';
 import { openEmbeddedRecords } from '../../gateway/store/embedded-records.ts';
 
 // What is watched keeps no process alive.
@@ -26,7 +27,7 @@ void test('a gateway sees that the state under it was restored, and says so', as
   const { superseded } = await watchEpoch(watched, closers);
   t.equal(await readEpoch(records), 0);
   const signed = new SignedRecords(records, parseKeyring(createMasterKey()), data);
-  await signed.write(EPOCH.kind, EPOCH.id, 1, { archive: 'x' });
+  await signed.write(EPOCH_RECORD.kind, EPOCH_RECORD.id, 1, { archive: 'x' });
   t.match(await superseded, /was restored from a backup/);
   t.match(logged, [['stops serving: start the gateway again', {}]]);
   await closeAll(closers);
