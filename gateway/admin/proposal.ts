@@ -31,8 +31,17 @@ export function makePayload(
   action: CriticalAction,
   under: { readonly gateway: string; readonly list: number; readonly expires_ms: number },
 ): ProposalPayload {
-  const unique = () => randomBytes(16).toString('base64url');
-  return { ...action, ...under, id: unique(), nonce: unique() };
+  return { ...action, ...under, id: typedId(), nonce: unique() };
+}
+
+function unique(): string {
+  return randomBytes(16).toString('base64url');
+}
+
+/** People type it into commands, which would take one that begins with "-" for an option. */
+function typedId(): string {
+  const id = unique();
+  return id.startsWith('-') ? typedId() : id;
 }
 
 /** What is signed: a fixed first line, so that the signature means nothing elsewhere, and RFC 8785 JSON. */
