@@ -111,6 +111,8 @@ export class Http2Client {
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     return await new Promise((resolve, reject) => {
       stream.once('error', reject);
+      // A connection that goes in good order takes its streams along without an error.
+      stream.once('close', () => reject(new Error('the stream closed before its answer was whole')));
       stream.once('response', (headers) => {
         stream.once('end', () => {
           const setCookies = headers['set-cookie'] ?? [];
