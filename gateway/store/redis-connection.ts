@@ -76,7 +76,12 @@ export class RedisConnection {
         await Promise.race([ready, failed]);
       }),
     );
-    if (!toLoad && (await this.client.exists(LOADING_KEY)) === 1) throw unavailable(new Error(HALF_RESTORED));
+    if (!toLoad && (await this.isLoading())) throw unavailable(new Error(HALF_RESTORED));
+  }
+
+  /** Whether a restore into this store did not come to its end. @throws the client's error. */
+  async isLoading(): Promise<boolean> {
+    return (await this.client.exists(LOADING_KEY)) === 1;
   }
 
   /** Runs a script as one atomic step. All keys must share a slot. */
@@ -87,12 +92,16 @@ export class RedisConnection {
   /**
    * Runs a script that ends something and waits until a replica has it, if its primary has one. A replica that does
    * not answer in time does not hold the end up: the replay after a failover covers it.
+   *
+   * @param isReplay whether this is that replay, which waits for nobody: a new primary has no replica yet.
    */
   async runEnd(
     script: RedisScript,
     keys: readonly string[],
     parameters: readonly Parameter[],
+    isReplay = false,
   ): Promise<unknown> {
+    if (isReplay) return await this.run(script, keys, parameters);
     const result = await runOn(this.#ends, script, keys, parameters);
     const waiting = await this.#waitFor(keys[0] ?? '').catch(() => 0);
     if (waiting === 0) this.#onUnreplicated();
@@ -139,7 +148,7 @@ export class RedisConnection {
 
   /** What tells one restore into this store from another; empty when there was none. @throws Error within half of one. */
   async restoreMark(): Promise<string> {
-    if ((await this.client.exists(LOADING_KEY)) === 1) throw new Error(HALF_RESTORED);
+    if (await this.isLoading()) throw new Error(HALF_RESTORED);
     const record = await this.client.hgetBuffer(recordsKey(EPOCH_RECORD.kind), EPOCH_RECORD.id);
     return record?.toString('base64') ?? '';
   }

@@ -51,8 +51,7 @@ export class RedisFailover {
 
   /** @throws GatewayError `store_unavailable` when the servers are not all there within ten seconds. */
   async start(): Promise<void> {
-    const deadlineMs = performance.now() + START_MS;
-    while (!(await this.#isFollowed(performance.now() > deadlineMs))) await delay(RETRY_MS);
+    await this.#followFirst(performance.now() + START_MS);
     const { client } = this.#connection;
     client.on('close', () => this.#shut());
     client.on('ready', () => void this.#reopen());
@@ -162,13 +161,14 @@ export class RedisFailover {
     }
   }
 
-  async #isFollowed(isLast: boolean): Promise<boolean> {
-    try {
-      await this.#follow();
-      return true;
-    } catch (error) {
-      if (isLast) throw error;
-      return false;
+  async #followFirst(deadlineMs: number): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#follow();
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw unavailable(error);
+      }
+      await delay(RETRY_MS);
     }
   }
 

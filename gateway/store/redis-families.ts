@@ -103,13 +103,14 @@ export class RedisFamilies {
     return [operation, this.override, PUSH_CHANNEL, this.#options.node, id];
   }
 
-  /** Ends it again after a failover; nothing waits for a replica then, which a new primary has none of. */
+  /** Has it ended again after a failover. */
   #remember(id: string, reason: EndReason): void {
-    this.#options.log.addLasting(() => this.run('end', id, [reason]));
+    this.#options.log.addLasting(() => this.#write(id, reason, true));
   }
 
-  #write(id: string, reason: EndReason): Promise<unknown> {
+  #write(id: string, reason: EndReason, isReplay = false): Promise<unknown> {
     const { connection, scripts } = this.#options;
-    return connection.runEnd(scripts.family, [familyKey(id)], [...this.#head('end', id), reason]);
+    const parameters = [...this.#head('end', id), reason];
+    return connection.runEnd(scripts.family, [familyKey(id)], parameters, isReplay);
   }
 }

@@ -202,13 +202,12 @@ export class RedisKeyStore implements KeyStore {
     await this.#do(() => client.zadd(apiKeyDueKey(shardOf(lineage)), dueMs, lineage));
   }
 
-  /** @param expected the version that must be there; -1 for any lower one, in a replay, which waits for no replica. */
+  /** @param expected the version that must be there; -1 for any lower one, in a replay. */
   async #put({ lineage, version, person, dueMs, body }: StoredKey, expected: number): Promise<boolean> {
     const { connection, scripts, node } = this.#options;
     const parameters = [expected, PUSH_CHANNEL, node, lineage, version, person, dueMs, body];
-    const keys = [apiKeyKey(lineage)];
-    if (expected === -1) return (await connection.run(scripts.writeKey, keys, parameters)) === 1;
-    return (await connection.runEnd(scripts.writeKey, keys, parameters)) === 1;
+    const isReplay = expected === -1;
+    return (await connection.runEnd(scripts.writeKey, [apiKeyKey(lineage)], parameters, isReplay)) === 1;
   }
 
   async #read(lineage: string): Promise<StoredKey | undefined> {

@@ -53,7 +53,7 @@ class RedisLoad implements StoreLoad {
   }
 
   async isUnfinished(): Promise<boolean> {
-    return await this.#do(async () => (await this.#connection.client.exists(LOADING_KEY)) === 1);
+    return await this.#do(() => this.#connection.isLoading());
   }
 
   async begin({ replace = false } = {}): Promise<void> {

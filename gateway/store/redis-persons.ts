@@ -33,12 +33,11 @@ export class RedisPersons {
     return viewOf(await this.#connection.run(this.#scripts.join, personKeys(person), parameters));
   }
 
-  /** Ends all but one. `least` is for a replay, which waits for no replica: the epoch that this very end brought about. */
+  /** Ends all but one. `least` is for a replay: the epoch that this very end brought about. */
   async end(person: string, reason: EndReason, exceptId: string, least = 0): Promise<PersonView> {
     const parameters = [reason, exceptId, EPOCH_LIFE_MS, least];
-    const keys = personKeys(person);
-    if (least > 0) return viewOf(await this.#connection.run(this.#scripts.endPerson, keys, parameters));
-    return viewOf(await this.#connection.runEnd(this.#scripts.endPerson, keys, parameters));
+    const { endPerson } = this.#scripts;
+    return viewOf(await this.#connection.runEnd(endPerson, personKeys(person), parameters, least > 0));
   }
 
   async families(person: string): Promise<string[]> {

@@ -76,13 +76,12 @@ export class RedisRecordStore implements RecordStore {
     for (const listener of this.#listeners) listener(kind);
   }
 
-  /** @param expected the version that must be there; -1 for any lower one, in a replay, which waits for no replica. */
+  /** @param expected the version that must be there; -1 for any lower one, in a replay. */
   async #put({ kind, id, version, body }: StoredRecord, expected: number): Promise<boolean> {
     const { connection, scripts, node } = this.#options;
     const parameters = [expected, PUSH_CHANNEL, node, kind, id, version, body];
-    const keys = [recordsKey(kind)];
-    if (expected === -1) return (await connection.run(scripts.writeRecord, keys, parameters)) === 1;
-    return (await connection.runEnd(scripts.writeRecord, keys, parameters)) === 1;
+    const isReplay = expected === -1;
+    return (await connection.runEnd(scripts.writeRecord, [recordsKey(kind)], parameters, isReplay)) === 1;
   }
 
   async #do<T>(work: () => Promise<T>): Promise<T> {

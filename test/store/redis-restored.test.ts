@@ -1,7 +1,20 @@
 import { test } from 'tap';
 
 import { openRedisStore } from '../../gateway/store/redis-store.ts';
-import { startRedis, until } from '../support/redis-servers.ts';
+import { type RedisServer, startRedis, until } from '../support/redis-servers.ts';
+
+/** Kills a server; where it was another one comes up, with what `fill` puts into it before. */
+async function replace(
+  lost: RedisServer,
+  fill: (elsewhere: RedisServer) => Promise<void>,
+): Promise<RedisServer> {
+  const elsewhere = await startRedis();
+  await fill(elsewhere);
+  await elsewhere.command('SAVE');
+  await elsewhere.kill();
+  await lost.kill();
+  return await startRedis([], lost.port, elsewhere.directory);
+}
 
 void test('what a gateway did before a restore is not done again on top of it', async (t) => {
   const lost = await startRedis();
@@ -11,16 +24,12 @@ void test('what a gateway did before a restore is not done again on top of it', 
     t.equal(await store.keys.write({ ...key, version, body: Buffer.from('alive') }), true);
 
   // Somewhere else the store is restored; there the key is held for review.
-  const elsewhere = await startRedis();
-  const restore = await openRedisStore({ place: { kind: 'single', url: elsewhere.url } });
-  await restore.keys.write({ ...key, version: 1, body: Buffer.from('held') });
-  await restore.records.write({ kind: 'restore', id: 'epoch', version: 1, body: Buffer.from('archive') });
-  await restore.close();
-  await elsewhere.command('SAVE');
-  await elsewhere.kill();
-
-  await lost.kill();
-  const restored = await startRedis([], lost.port, elsewhere.directory);
+  const restored = await replace(lost, async ({ url }) => {
+    const restore = await openRedisStore({ place: { kind: 'single', url } });
+    await restore.keys.write({ ...key, version: 1, body: Buffer.from('held') });
+    await restore.records.write({ kind: 'restore', id: 'epoch', version: 1, body: Buffer.from('archive') });
+    await restore.close();
+  });
   t.teardown(async () => {
     await store.close();
     await restored.kill();
@@ -40,12 +49,9 @@ void test('nothing is asked of a store that holds half of a restore, and what wa
     version: 1,
     body: Buffer.from('alive'),
   });
-  const half = await startRedis();
-  await half.command('SET', 'zasov:1:loading', '1');
-  await half.command('SAVE');
-  await half.kill();
-  await lost.kill();
-  const loading = await startRedis([], lost.port, half.directory);
+  const loading = await replace(lost, async (half) => {
+    await half.command('SET', 'zasov:1:loading', '1');
+  });
   t.teardown(async () => {
     await store.close();
     await loading.kill();
