@@ -45,8 +45,8 @@ export interface WriteOptions {
 }
 
 const PART_BYTES = 4 * 1024 * 1024;
-/** What a source writes is gathered in blocks, however small its writes are. */
 const BLOCK_BYTES = 64 * 1024;
+const PART_BLOCKS = PART_BYTES / BLOCK_BYTES;
 /** As a byte comes, as it is gathered, compressed, and encrypted: so often it becomes garbage. */
 const COPIES = 4;
 const PIECE_CHARACTERS = 64 * 1024;
@@ -126,24 +126,13 @@ class TarWriter {
   async *#parts(path: (part: number) => string, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let part = 0;
     let blocks: Buffer[] = [];
-    let filled = 0;
-    for await (const chunk of body) {
-      for (let from = 0; from < chunk.length;) {
-        if (filled === blocks.length * BLOCK_BYTES) blocks.push(Buffer.allocUnsafe(BLOCK_BYTES));
-        const block = blocks.at(-1) ?? Buffer.alloc(0);
-        const at = filled - (blocks.length - 1) * BLOCK_BYTES;
-        const piece = chunk.subarray(from, from + BLOCK_BYTES - at);
-        block.set(piece, at);
-        filled += piece.length;
-        from += piece.length;
-        if (filled < PART_BYTES) continue;
-        yield* this.#whole(path((part += 1)), blocks);
-        blocks = [];
-        filled = 0;
-      }
+    for await (const block of inBlocks(body)) {
+      blocks.push(block);
+      if (blocks.length < PART_BLOCKS) continue;
+      yield* this.#whole(path((part += 1)), blocks);
+      blocks = [];
     }
-    const last = blocks.pop()?.subarray(0, filled - blocks.length * BLOCK_BYTES);
-    if (last !== undefined) yield* this.#whole(path((part += 1)), [...blocks, last]);
+    if (blocks.length > 0) yield* this.#whole(path((part += 1)), blocks);
   }
 
   async *#file(path: string, bytes: number, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -199,6 +188,25 @@ class TarWriter {
     this.#options.onProgress?.({ plainBytes: this.#plainBytes, path });
     return chunk;
   }
+}
+
+/** Gathers what a source writes, however small its writes are; only the last block is not full. */
+async function* inBlocks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let block = Buffer.allocUnsafe(BLOCK_BYTES);
+  let filled = 0;
+  for await (const chunk of body) {
+    for (let from = 0; from < chunk.length;) {
+      const piece = chunk.subarray(from, from + BLOCK_BYTES - filled);
+      block.set(piece, filled);
+      filled += piece.length;
+      from += piece.length;
+      if (filled < BLOCK_BYTES) continue;
+      yield block;
+      block = Buffer.allocUnsafe(BLOCK_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield block.subarray(0, filled);
 }
 
 /** Gathers lines, so that their texts are gone before they grow old: what grew old is long in being collected. */
