@@ -1,3 +1,4 @@
+import { remember } from '../core/remember.ts';
 import { jsonText } from './json-text.ts';
 import { scrubPath, scrubQuery } from './scrub-text.ts';
 
@@ -75,12 +76,7 @@ const WRITTEN_LIMIT = 1024;
 function steady(name: keyof typeof written, value: string | undefined, limit: number): string {
   if (value === undefined || value === '') return '';
   const known: Map<string, string> = written[name];
-  const found = known.get(value);
-  if (found !== undefined) return found;
-  const text = `,"${name}":${jsonText(value, limit)}`;
-  if (known.size >= WRITTEN_LIMIT) known.clear();
-  known.set(value, text);
-  return text;
+  return known.get(value) ?? remember(known, WRITTEN_LIMIT, value, optional(name, value, limit));
 }
 
 function optional(name: string, value: string | undefined, limit: number): string {

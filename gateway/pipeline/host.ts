@@ -1,3 +1,4 @@
+import { remember } from '../core/remember.ts';
 import { GatewayError } from '../core/gateway-error.ts';
 
 const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/;
@@ -5,7 +6,7 @@ const AUTHORITY = /^([a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\
 const known = new Map<string, string>();
 const KNOWN_LIMIT = 4096;
 /** The one that came last: to compare two texts costs less than to look one up that is new in memory. */
-let lastAuthority = '';
+let lastAuthority: string | undefined;
 let lastHost = '';
 
 /**
@@ -30,7 +31,7 @@ export function hostMatcher(names: readonly string[]): (host: string) => boolean
  * @throws GatewayError `bad_host`.
  */
 export function hostName(authority: string): string {
-  if (authority === lastAuthority && authority !== '') return lastHost;
+  if (authority === lastAuthority) return lastHost;
   const host = known.get(authority) ?? readAuthority(authority);
   lastAuthority = authority;
   lastHost = host;
@@ -43,7 +44,5 @@ function readAuthority(authority: string): string {
   if (host === undefined || host.includes('..') || Number(match?.[2] ?? 0) > 65_535) {
     throw new GatewayError('bad_host', 'the host is missing or not a host name');
   }
-  if (known.size >= KNOWN_LIMIT) known.clear();
-  known.set(authority, host);
-  return host;
+  return remember(known, KNOWN_LIMIT, authority, host);
 }

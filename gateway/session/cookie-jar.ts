@@ -1,3 +1,4 @@
+import { remember } from '../core/remember.ts';
 import type { SetCookie } from '../core/cookie.ts';
 
 /** Most cookies that one jar keeps; the oldest make room, because any page of the CRM may set cookies. */
@@ -79,9 +80,7 @@ export class CookieJar {
       .toSorted((one, other) => other[2].length - one[2].length)
       .map((cookie) => `${cookie[0]}=${cookie[1]}`)
       .join('; ');
-    if (this.#headers.size >= HEADER_CACHE_LIMIT) this.#headers.clear();
-    this.#headers.set(path, text);
-    return text;
+    return remember(this.#headers, HEADER_CACHE_LIMIT, path, text);
   }
 
   /** The value of the first cookie of this name, whatever its path. */
